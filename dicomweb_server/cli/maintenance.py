@@ -1,0 +1,71 @@
+"""`migrate`, `check`, `reindex` and `stats`: looking after an archive."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from dicomweb_server.services.maintenance import Maintenance
+from dicomweb_server.web.app import create_context
+
+
+@click.command()
+@click.pass_obj
+def migrate(config: Path | None) -> None:
+    """Bring the schema of the index up to date."""
+    context = create_context(config)
+    click.echo(context.index.migrate())
+    context.close()
+
+
+@click.command()
+@click.option("--repair", is_flag=True, help="Mend what can be mended without losing anything.")
+@click.pass_obj
+def check(config: Path | None, repair: bool) -> None:
+    """Compare the index with itself and with the stored files.
+
+    Ends with status 1 if something is wrong and was not mended.
+    """
+    context = create_context(config)
+    maintenance = Maintenance(context.index, context.storages)
+    report = maintenance.check(repair=repair)
+    for sentence in report.problems:
+        click.echo(sentence)
+    click.echo(report.summary)
+    context.close()
+    if report.unresolved:
+        raise SystemExit(1)
+
+
+@click.command()
+@click.pass_obj
+def reindex(config: Path | None) -> None:
+    """Read every stored file again and write down what is found; deleted ones stay deleted."""
+    context = create_context(config)
+    context.index.migrate()
+    maintenance = Maintenance(context.index, context.storages)
+    with click.progressbar(length=maintenance.count_blobs(), label="reindexing") as bar:
+        report = maintenance.reindex(context.services.ingest, bar.update)
+    for sentence in report.problems:
+        click.echo(sentence)
+    click.echo(report.summary)
+    context.close()
+
+
+@click.command()
+@click.pass_obj
+def stats(config: Path | None) -> None:
+    """Print how much the archive holds, as JSON."""
+    context = create_context(config)
+    found = context.index.statistics()
+    counts = {
+        "patients": found.patients,
+        "studies": found.studies,
+        "series": found.series,
+        "instances": found.instances,
+        "bytes": found.size,
+    }
+    click.echo(json.dumps(counts, indent=2))
+    context.close()

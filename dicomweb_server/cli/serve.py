@@ -1,0 +1,54 @@
+"""`dicomweb-server serve`: gunicorn with our settings, without a file of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+
+from dicomweb_server.launch import bind_addresses, settings_for, start_application
+from dicomweb_server.web.access import authentication_enabled, remote_access
+from dicomweb_server.web.app import load_all, read_configuration
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn, told everything by us."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._settings.items():
+            if name in self.cfg.settings:
+                self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return start_application(Path.cwd())
+
+
+@click.command()
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(exists=True, path_type=Path),
+    help="Configuration file, or folder of *.json files.",
+)
+@click.pass_obj
+def serve(shared: Path | None, config_path: Path | None) -> None:
+    """Serve until stopped."""
+    chosen = config_path or shared
+    if chosen is not None:
+        # Each worker builds its application itself, after the fork: it finds the file here.
+        os.environ["DICOMWEB_SERVER_CONFIG"] = str(chosen.absolute())
+    raw, base, source = read_configuration(None)
+    config, _ = load_all(raw, base=base, source=source)
+    for address in bind_addresses(config):
+        click.echo(f"dicomweb-server listens on http://{address}")
+    if remote_access(config) and not authentication_enabled(config):
+        click.echo("Warning: everybody who reaches this server may see and change everything.")
+    _Server(settings_for(config)).run()

@@ -1,0 +1,70 @@
+"""What blueprints, commands and providers receive: everything of one application, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dicomweb_server.config import Config
+from dicomweb_server.dicom import TagDictionary
+from dicomweb_server.interfaces.auth import Authenticator, Authorizer
+from dicomweb_server.interfaces.index import Index
+from dicomweb_server.interfaces.metadata import MetadataMode
+from dicomweb_server.interfaces.provider import Provider
+from dicomweb_server.interfaces.state import StateStore
+from dicomweb_server.interfaces.storage import BlobStore
+from dicomweb_server.services.storages import Storages
+from dicomweb_server.services import Services
+
+if TYPE_CHECKING:
+    from dicomweb_server.plugins import Extensions
+
+
+@dataclass(frozen=True)
+class Providers:
+    """The objects that the configuration chose."""
+
+    storages: Mapping[str, BlobStore]
+    default_storage: str
+    index: Index
+    state: StateStore
+    metadata_modes: Mapping[str, MetadataMode]
+    authenticators: tuple[Authenticator, ...]
+    authorizer: Authorizer
+
+    def all(self) -> Iterable[Provider]:
+        """Each provider once."""
+        yield from self.storages.values()
+        yield from (self.index, self.state)
+        yield from self.metadata_modes.values()
+        yield from self.authenticators
+        yield self.authorizer
+
+
+@dataclass(frozen=True)
+class ServerContext:
+    """One application: its configuration, its extensions, what they provide, its use cases."""
+
+    config: Config
+    extensions: Extensions
+    providers: Providers
+    dictionary: TagDictionary
+    services: Services
+
+    @property
+    def index(self) -> Index:
+        return self.providers.index
+
+    @property
+    def state(self) -> StateStore:
+        return self.providers.state
+
+    @property
+    def storages(self) -> Storages:
+        return self.services.storages
+
+    def close(self) -> None:
+        """Release what the providers hold."""
+        for provider in self.providers.all():
+            provider.close()

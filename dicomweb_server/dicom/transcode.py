@@ -1,0 +1,173 @@
+"""A Part 10 file in another uncompressed transfer syntax (PS3.5, A.1 to A.5), without loss.
+
+Only headers of elements and the byte order of numbers change: text is never decoded. Pixel data
+streams through; everything before and behind it is held in memory.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from io import BytesIO
+
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset
+
+from .beginning import check_encoding
+from .elements import PIXEL_DATA_TAGS
+from .encode import Encoder, Target, encode_header, pixel_word, swap_words
+from .errors import DicomError, Truncated
+from .meta import Meta, read_meta, write_meta
+from .pixel_data import PixelData
+from .tags import STANDARD, TagDictionary
+from .transfer_syntaxes import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from .views import ReadRange
+
+_CHUNK = 1 << 20
+_MAX_META = 1 << 20
+_SYNTAXES = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED))
+
+
+def can_convert(source: str, target: str) -> bool:
+    """Whether `convert` knows both transfer syntaxes."""
+    return source in _SYNTAXES and target in _SYNTAXES
+
+
+def convert(
+    read: ReadRange,
+    size: int,
+    source_syntax: str,
+    target_syntax: str,
+    pixel_data: PixelData | None,
+    *,
+    dictionary: TagDictionary = STANDARD,
+) -> Iterator[bytes]:
+    """The bytes of a file in another transfer syntax.
+
+    Args:
+        read: gives `length` bytes of the source file from `offset`.
+        size: bytes of the source file.
+        source_syntax, target_syntax: UIDs for which `can_convert` is true.
+        pixel_data: of the `ParsedInstance`; its data are not encapsulated.
+
+    Raises:
+        DicomError: a syntax is not possible, data are encapsulated, or the file ends too early.
+    """
+    if not can_convert(source_syntax, target_syntax) or (pixel_data and pixel_data.encapsulated):
+        raise DicomError(
+            f"A file in transfer syntax {source_syntax} cannot be rewritten to {target_syntax}; "
+            "possible are the uncompressed ones."
+        )
+    meta = read_meta(read(0, min(size, _MAX_META)))
+    body = _Source(read, meta.end, size, deflated=source_syntax == DEFLATED)
+    parts = _body(body, source_syntax, target_syntax, meta, pixel_data, dictionary)
+    yield write_meta(meta, target_syntax)
+    yield from _deflate(parts) if target_syntax == DEFLATED else parts
+
+
+def _body(
+    source: "_Source",
+    source_syntax: str,
+    target_syntax: str,
+    meta: Meta,
+    pixel_data: PixelData | None,
+    dictionary: TagDictionary,
+) -> Iterator[bytes]:
+    first = source.take(pixel_data.offset - meta.end) if pixel_data else source.rest()
+    implicit, order, _ = check_encoding(
+        first[:8],
+        implicit=source_syntax == IMPLICIT_LITTLE,
+        order=">" if source_syntax == EXPLICIT_BIG else "<",
+    )
+    target = Target(target_syntax == IMPLICIT_LITTLE, ">" if target_syntax == EXPLICIT_BIG else "<")
+    encoder = Encoder(target, dictionary)
+    header = _parse(first, implicit, order)
+    yield encoder.encode(header)
+    if pixel_data is None:
+        return
+    vr, word = pixel_word(header, pixel_data.vr, implicit=implicit)
+    padding = pixel_data.length % 2
+    yield encode_header(int(pixel_data.tag, 16), vr, pixel_data.length + padding, target)
+    for chunk in source.chunks(pixel_data.length):
+        yield swap_words(chunk, word) if order != target.order else chunk
+    if padding:
+        yield b"\0"
+    behind = source.rest()
+    if behind.strip(b"\0"):
+        yield encoder.encode(_parse(behind, implicit, order), (header,))
+
+
+def _parse(data: bytes, implicit: bool, order: str) -> Dataset:
+    return read_dataset(
+        BytesIO(data),
+        implicit,
+        order == "<",
+        stop_when=lambda tag, vr, length: int(tag) in PIXEL_DATA_TAGS,
+    )
+
+
+def _deflate(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Raw deflate, padded to an even length (PS3.5, A.5)."""
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    size = 0
+    for part in parts:
+        data = deflater.compress(part)
+        size += len(data)
+        if data:
+            yield data
+    data = deflater.flush()
+    yield data + b"\0" * ((size + len(data)) % 2)
+
+
+class _Source:
+    """The data set of a file as a stream, inflated if need be."""
+
+    def __init__(self, read: ReadRange, start: int, size: int, *, deflated: bool) -> None:
+        self._read = read
+        self._at = start
+        self._size = size
+        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS) if deflated else None
+        self._input = b""
+
+    def _some(self, wanted: int) -> bytes:
+        """Between 1 and `wanted` bytes; none at the end."""
+        if self._inflater is None:
+            data = self._read(self._at, min(wanted, self._size - self._at, _CHUNK))
+            self._at += len(data)
+            return data
+        while not self._inflater.eof:
+            if not self._input and self._at < self._size:
+                self._input = self._read(self._at, min(_CHUNK, self._size - self._at))
+                self._at += len(self._input)
+            fed = bool(self._input)
+            try:
+                data = self._inflater.decompress(self._input, min(wanted, _CHUNK))
+            except zlib.error as problem:
+                raise Truncated(f"The deflated data set is damaged: {problem}.") from problem
+            self._input = self._inflater.unconsumed_tail
+            if data:
+                return data
+            if not fed:
+                break
+        return b""
+
+    def chunks(self, length: int) -> Iterator[bytes]:
+        """The next `length` bytes, in pieces of whole 8-byte words but the last."""
+        left = length
+        held = b""
+        while left:
+            data = self._some(left)
+            if not data:
+                raise Truncated(f"The file ends {left} bytes before the end of its pixel data.")
+            left -= len(data)
+            held += data
+            whole = len(held) if not left else len(held) // 8 * 8
+            if whole:
+                yield held[:whole]
+                held = held[whole:]
+
+    def take(self, length: int) -> bytes:
+        """The next `length` bytes."""
+        return b"".join(self.chunks(length))
+
+    def rest(self) -> bytes:
+        """All bytes that are left."""
+        return b"".join(iter(lambda: self._some(_CHUNK), b""))

@@ -1,0 +1,231 @@
+"""From the bytes of a value to its DICOM JSON element (PS3.18, F.2), one converter per VR.
+
+A converter takes the value (never empty), the data set around it and the key of the element, and
+returns ``{"vr": .., "Value": [..]}``, without "Value" if nothing but padding was there. What it had
+to tolerate it notes on the data set. Numbers that JSON cannot hold are strings: "NaN", "Infinity",
+"-Infinity" (PS3.18 leaves them open; these are what float() of Python and Number() of JavaScript
+read back).
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from struct import Struct
+from typing import Any
+
+from .charset import NAME_DELIMITERS, TEXT_DELIMITERS, VALUE_DELIMITERS
+from .scope import Scope
+
+Element = dict[str, Any]
+Converter = Callable[[bytes, Scope, str], Element]
+
+BULK_VRS = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
+# Bytes per word, for VRs whose byte order depends on the transfer syntax.
+WORD_SIZES = {
+    "AT": 2, "FD": 8, "FL": 4, "OD": 8, "OF": 4, "OL": 4, "OV": 8, "OW": 2, "SL": 4, "SS": 2,
+    "SV": 8, "UL": 4, "US": 2, "UV": 8,
+}  # fmt: skip
+
+_PADDING = " \0"
+_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+_FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
+_NUMBER = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
+_DECIMAL = re.compile(rf"{_NUMBER}\Z", re.ASCII)
+_DECIMALS = re.compile(rf"{_NUMBER}(?:\\{_NUMBER})*+\Z", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d{1,18}\Z", re.ASCII)
+_INTEGRAL = re.compile(r"([+-]?\d{1,18})\.0*\Z", re.ASCII)
+
+
+def _text(raw: bytes, scope: Scope, key: str, delimiters: re.Pattern[bytes]) -> str:
+    if raw.isascii() and b"\x1b" not in raw:
+        return raw.decode("ascii")
+    text, fine = scope.charset.decode(raw, delimiters)
+    if not fine:
+        scope.note(key, "holds bytes that are no text in its character set; they were replaced")
+    return text
+
+
+def _make_text(vr: str) -> Converter:
+    """SH, LO, UC: several values, leading spaces kept."""
+
+    def convert(raw: bytes, scope: Scope, key: str) -> Element:
+        text = _text(raw, scope, key, VALUE_DELIMITERS)
+        if "\\" in text:
+            return {"vr": vr, "Value": [v.rstrip(_PADDING) or None for v in text.split("\\")]}
+        text = text.rstrip(_PADDING)
+        return {"vr": vr, "Value": [text]} if text else {"vr": vr}
+
+    return convert
+
+
+def _make_paragraph(vr: str) -> Converter:
+    """LT, ST, UT, UR: one value, in which a backslash is a backslash."""
+
+    def convert(raw: bytes, scope: Scope, key: str) -> Element:
+        text = _text(raw, scope, key, TEXT_DELIMITERS).rstrip(_PADDING)
+        return {"vr": vr, "Value": [text]} if text else {"vr": vr}
+
+    return convert
+
+
+def _make_code(vr: str) -> Converter:
+    """AE, AS, CS, DA, DT, TM, UI: the default repertoire, padding on both sides without meaning."""
+
+    def convert(raw: bytes, scope: Scope, key: str) -> Element:
+        text = raw.decode("latin_1")
+        if "\\" in text:
+            return {"vr": vr, "Value": [v.strip(_PADDING) or None for v in text.split("\\")]}
+        text = text.strip(_PADDING)
+        return {"vr": vr, "Value": [text]} if text else {"vr": vr}
+
+    return convert
+
+
+def person_name(raw: bytes, scope: Scope, key: str) -> Element:
+    """PN: objects of component groups; empty groups are left out, an empty name is null."""
+    text = _text(raw, scope, key, NAME_DELIMITERS).rstrip(_PADDING)
+    if not text:
+        return {"vr": "PN"}
+    if "\\" not in text and "=" not in text:
+        return {"vr": "PN", "Value": [{"Alphabetic": text}]}
+    return {"vr": "PN", "Value": [_name_groups(name, scope, key) for name in text.split("\\")]}
+
+
+def _name_groups(name: str, scope: Scope, key: str) -> dict[str, str] | None:
+    groups = [group.rstrip(_PADDING) for group in name.split("=")]
+    if len(groups) > 3:
+        scope.note(key, "has more than three groups in a person name; three were kept")
+    return {label: g for label, g in zip(_GROUPS, groups, strict=False) if g} or None
+
+
+def decimal_string(raw: bytes, scope: Scope, key: str) -> Element:
+    """DS: the text of each number without padding."""
+    values, wrong = _decimals(raw) if len(raw) <= 128 else _decimals.__wrapped__(raw)
+    if wrong:
+        scope.note(key, "holds what is no decimal number; it was left out")
+    return {"vr": "DS", "Value": [*values]} if values else {"vr": "DS"}
+
+
+@lru_cache(maxsize=4096)
+def _decimals(raw: bytes) -> tuple[tuple[str | None, ...], bool]:
+    whole = raw.decode("latin_1").strip(_PADDING)
+    items = whole.split("\\")
+    if _DECIMALS.match(whole):
+        return tuple(items), False
+    if items == [""]:
+        return (), False
+    values: list[str | None] = []
+    wrong = False
+    for item in items:
+        text = item.strip(_PADDING)
+        if text and not _DECIMAL.match(text):
+            text = text.replace(",", ".").rstrip(".")
+            if not _DECIMAL.match(text):
+                wrong = True
+                continue
+        values.append(text or None)
+    return tuple(values), wrong
+
+
+def integer_string(raw: bytes, scope: Scope, key: str) -> Element:
+    """IS: integers."""
+    text = raw.decode("latin_1").strip(_PADDING)
+    if _INTEGER.match(text):
+        return {"vr": "IS", "Value": [int(text)]}
+    values: list[int | None] = []
+    for item in text.split("\\") if text else ():
+        number = item.strip(_PADDING)
+        match = _INTEGRAL.match(number)
+        if not number:
+            values.append(None)
+        elif _INTEGER.match(number) or match:
+            values.append(int(match[1] if match else number))
+        else:
+            scope.note(key, "holds what is no integer; it was left out")
+    return {"vr": "IS", "Value": values} if values else {"vr": "IS"}
+
+
+@lru_cache(maxsize=1024)
+def _struct(order: str, count: int, code: str) -> Struct:
+    return Struct(f"{order}{count}{code}")
+
+
+def _whole_words(raw: bytes, size: int, scope: Scope, key: str, vr: str) -> bytes:
+    scope.note(key, f"has {len(raw)} bytes, no multiple of the {size} of {vr}; the rest was left")
+    return raw[: len(raw) // size * size]
+
+
+def _make_integers(vr: str, order: str) -> Converter:
+    code = _FORMATS[vr]
+    one = Struct(order + code)
+    size = one.size
+    unpack_one = one.unpack
+
+    def convert(raw: bytes, scope: Scope, key: str) -> Element:
+        if len(raw) == size:
+            return {"vr": vr, "Value": [*unpack_one(raw)]}
+        if len(raw) % size:
+            raw = _whole_words(raw, size, scope, key, vr)
+            if not raw:
+                return {"vr": vr}
+        count = len(raw) // size
+        unpacker = _struct(order, count, code) if count < 64 else Struct(f"{order}{count}{code}")
+        return {"vr": vr, "Value": [*unpacker.unpack(raw)]}
+
+    return convert
+
+
+def json_float(value: float) -> float | int | str:
+    """A float as JSON can hold it: integral ones without fraction, others than numbers as text."""
+    if value.is_integer():
+        return int(value) if -1e15 < value < 1e15 else value
+    if value - value == 0:
+        return value
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+
+
+def _make_floats(vr: str, order: str) -> Converter:
+    code = _FORMATS[vr]
+    size = Struct(order + code).size
+
+    def convert(raw: bytes, scope: Scope, key: str) -> Element:
+        if len(raw) % size:
+            raw = _whole_words(raw, size, scope, key, vr)
+            if not raw:
+                return {"vr": vr}
+        numbers = Struct(f"{order}{len(raw) // size}{code}").unpack(raw)
+        return {"vr": vr, "Value": [json_float(number) for number in numbers]}
+
+    return convert
+
+
+def _make_tags(order: str) -> Converter:
+    def convert(raw: bytes, scope: Scope, key: str) -> Element:
+        if len(raw) % 4:
+            raw = _whole_words(raw, 4, scope, key, "AT")
+            if not raw:
+                return {"vr": "AT"}
+        words = Struct(f"{order}{len(raw) // 2}H").unpack(raw)
+        pairs = zip(words[::2], words[1::2], strict=True)
+        return {"vr": "AT", "Value": [f"{group:04X}{element:04X}" for group, element in pairs]}
+
+    return convert
+
+
+def _converters(order: str) -> dict[str, Converter]:
+    table: dict[str, Converter] = {
+        "PN": person_name,
+        "DS": decimal_string,
+        "IS": integer_string,
+        "AT": _make_tags(order),
+    }
+    table |= {vr: _make_text(vr) for vr in ("SH", "LO", "UC")}
+    table |= {vr: _make_paragraph(vr) for vr in ("LT", "ST", "UT", "UR")}
+    table |= {vr: _make_code(vr) for vr in ("AE", "AS", "CS", "DA", "DT", "TM", "UI")}
+    table |= {vr: _make_integers(vr, order) for vr in ("US", "SS", "UL", "SL", "UV", "SV")}
+    table |= {vr: _make_floats(vr, order) for vr in ("FL", "FD")}
+    return table
+
+
+# By byte order as struct spells it.
+CONVERTERS = {"<": _converters("<"), ">": _converters(">")}

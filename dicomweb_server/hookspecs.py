@@ -1,0 +1,90 @@
+"""Every hook: the map of what an extension can change.
+
+An extension is a module (or object) whose functions carry `@hookimpl` and the names below. A
+hook takes only the parameters it wants. Hooks that register classes return a list of them; the
+configuration chooses among the registered classes by their `name`. An exception in any of
+these hooks stops the start of the server with a sentence that names the extension.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+    from flask import Flask
+
+    from dicomweb_server.config import Option
+    from dicomweb_server.context import ServerContext
+    from dicomweb_server.interfaces.auth import Authenticator, Authorizer
+    from dicomweb_server.interfaces.index import Index
+    from dicomweb_server.interfaces.metadata import MetadataMode
+    from dicomweb_server.interfaces.state import StateStore
+    from dicomweb_server.interfaces.storage import BlobStore
+
+PROJECT = "dicomweb_server"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+# --- at start: classes, chosen by name in the configuration --------------------------------
+
+
+@hookspec
+def register_storages() -> list[type[BlobStore]]:
+    """Classes that keep the bytes of instances; `Storages.<alias>.Type` names one."""
+    raise AssertionError
+
+
+@hookspec
+def register_indexes() -> list[type[Index]]:
+    """Classes that keep and search what is known of instances; `Index.Type` names one."""
+    raise AssertionError
+
+
+@hookspec
+def register_state_stores() -> list[type[StateStore]]:
+    """Classes that keep documents, leases and logs; `StateStore.Type` names one."""
+    raise AssertionError
+
+
+@hookspec
+def register_metadata_modes() -> list[type[MetadataMode]]:
+    """Ways to answer Retrieve Metadata; `StudiesMetadata` and `SeriesMetadata` name one each."""
+    raise AssertionError
+
+
+@hookspec
+def register_authenticators() -> list[type[Authenticator]]:
+    """Classes that find out who asks; `Authentication.Order` lists those to ask, in order."""
+    raise AssertionError
+
+
+@hookspec
+def register_authorizers() -> list[type[Authorizer]]:
+    """Classes that say what an identity may do; `Authorization.Type` names one."""
+    raise AssertionError
+
+
+# --- at start: contributions ----------------------------------------------------------------
+
+
+@hookspec
+def register_options() -> list[Option[object]]:
+    """Options of the configuration file that the extension reads."""
+    raise AssertionError
+
+
+@hookspec
+def register_commands(cli: click.Group) -> None:
+    """Add commands to `dicomweb-server`."""
+
+
+@hookspec
+def prepare_app(app: Flask, context: ServerContext) -> None:
+    """Change the finished application: wrap `app.wsgi_app`, add handlers. Called once, at its end.
+
+    An extension that is called earlier wraps first and so sees a request later.
+    """

@@ -1,0 +1,28 @@
+"""What authors of blueprints use: permissions, negotiation, answers, errors, public URLs."""
+
+from dicomweb_server.http.access import current_context, current_identity, requires, scope_of
+from dicomweb_server.http.answers import (
+    choose,
+    file_answer,
+    json_answer,
+    not_modified,
+    ranged_answer,
+    stream_answer,
+)
+from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.urls import base_url
+
+__all__ = [
+    "HttpError",
+    "base_url",
+    "choose",
+    "current_context",
+    "current_identity",
+    "file_answer",
+    "json_answer",
+    "not_modified",
+    "ranged_answer",
+    "requires",
+    "scope_of",
+    "stream_answer",
+]

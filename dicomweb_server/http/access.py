@@ -1,0 +1,53 @@
+"""Who asks for what: each route declares an action, and finds out its scope here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from flask import current_app, g
+
+from dicomweb_server.context import ServerContext
+from dicomweb_server.http.errors import HttpError
+from dicomweb_server.interfaces.auth import Action, Identity, Scope
+
+F = TypeVar("F", bound=Callable[..., Any])
+CONTEXT_KEY = "dicomweb_server"
+_ATTRIBUTE = "__dicomweb_action__"
+
+
+def requires(action: Action) -> Callable[[F], F]:
+    """Declare what a view does; a route whose view declares nothing refuses the start."""
+
+    def mark(view: F) -> F:
+        setattr(view, _ATTRIBUTE, action)
+        return view
+
+    return mark
+
+
+def action_of(view: Callable[..., Any]) -> Action | None:
+    """The action that a view declares."""
+    return cast(Action | None, getattr(view, _ATTRIBUTE, None))
+
+
+def current_context() -> ServerContext:
+    """The context of the application that handles the request."""
+    return cast(ServerContext, current_app.extensions[CONTEXT_KEY])
+
+
+def current_identity() -> Identity:
+    """Who asks."""
+    return cast(Identity, g.identity)
+
+
+def scope_of(action: Action) -> Scope:
+    """What the one who asks may use for an action; raises 403 when it is nothing."""
+    try:
+        scope = current_context().providers.authorizer.scope(current_identity(), action)
+    except Exception as error:
+        current_app.logger.exception("the authorizer failed")
+        raise HttpError(403, "permission could not be determined") from error
+    if scope.nothing:
+        raise HttpError(403, f"{current_identity().user or 'nobody'} may not {action.value}")
+    return scope

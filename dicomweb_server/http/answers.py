@@ -1,0 +1,163 @@
+"""Answers: chosen by `Accept`, conditional, compressed, streamed, or a range of a file."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from flask import Response, request
+from werkzeug.wsgi import wrap_file
+
+from dicomweb_server.http.access import current_context
+from dicomweb_server.http.errors import HttpError
+from dicomweb_server.ps318.accept import Match, Offer, negotiate
+from dicomweb_server.settings import COMPRESSION
+
+_COMPRESS_FROM = 2048
+_BLOCK = 1 << 20
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
+PRIVATE = "private, no-cache"
+"""Patient data may be kept by the client alone, and must be asked for again before it is used."""
+
+
+def choose(offers: Sequence[Offer]) -> Match:
+    """What the client wants of what can be had (PS3.18 8.7.8); raises NotAcceptable."""
+    header = request.environ.get("HTTP_ACCEPT")
+    query = request.args.get("accept") if "accept=" in request.environ["QUERY_STRING"] else None
+    return negotiate(header, offers, query_accept=query)
+
+
+def accepts_gzip() -> bool:
+    """Whether the answer may be compressed."""
+    accepted = request.environ.get("HTTP_ACCEPT_ENCODING", "")
+    return (
+        "gzip" in accepted
+        and bool(request.accept_encodings["gzip"])
+        and current_context().config[COMPRESSION]
+    )
+
+
+def json_answer(
+    body: bytes, status: int = 200, media_type: str = "application/dicom+json"
+) -> Response:
+    """A JSON document, compressed when that pays."""
+    answer = Response(status=status, content_type=media_type)
+    answer.headers["Cache-Control"] = PRIVATE
+    if len(body) >= _COMPRESS_FROM:
+        answer.headers["Vary"] = "Accept, Accept-Encoding"
+        if accepts_gzip():
+            body = gzip.compress(body, 1, mtime=0)
+            answer.headers["Content-Encoding"] = "gzip"
+    answer.set_data(body)
+    return answer
+
+
+def not_modified(etag: str) -> Response | None:
+    """304 when the client has the current answer; `etag` without quotes (RFC 9110 13.1.2)."""
+    header = request.environ.get("HTTP_IF_NONE_MATCH")
+    if header is None:
+        return None
+    wanted = [item.strip().removeprefix("W/").strip('"') for item in header.split(",")]
+    if etag not in wanted and "*" not in wanted:
+        return None
+    answer = Response(status=304)
+    answer.headers["ETag"] = f'"{etag}"'
+    answer.headers["Cache-Control"] = PRIVATE
+    return answer
+
+
+def with_etag(answer: Response, etag: str) -> Response:
+    """The answer with its validator."""
+    answer.headers["ETag"] = f'"{etag}"'
+    answer.headers["Cache-Control"] = PRIVATE
+    answer.headers["Vary"] = "Accept, Accept-Encoding"
+    return answer
+
+
+def file_answer(path: Path, media_type: str, *, encoding: str = "") -> Response:
+    """A whole file, sent by the kernel. Raises `FileNotFoundError`."""
+    file = path.open("rb")
+    size = path.stat().st_size
+    answer = Response(
+        wrap_file(request.environ, file, _BLOCK), content_type=media_type, direct_passthrough=True
+    )
+    answer.content_length = size
+    if encoding:
+        answer.headers["Content-Encoding"] = encoding
+    return answer
+
+
+def coalesced(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Small pieces joined into blocks: each block costs a system call."""
+    pending: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        pending.append(piece)
+        size += len(piece)
+        if size >= _BLOCK:
+            yield b"".join(pending) if len(pending) > 1 else piece
+            pending, size = [], 0
+    if pending:
+        yield b"".join(pending)
+
+
+def stream_answer(
+    pieces: Iterable[bytes], content_type: str, *, length: int | None = None
+) -> Response:
+    """An answer that is made while it is sent. The first piece is made before the headers go."""
+    iterator = iter(pieces)
+    first = next(iterator, b"")
+    answer = Response(
+        coalesced(_chain(first, iterator)), content_type=content_type, direct_passthrough=True
+    )
+    answer.content_length = length
+    answer.headers["Cache-Control"] = PRIVATE
+    return answer
+
+
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def requested_range(size: int) -> tuple[int, int] | None:
+    """(offset, length) of a `Range` header (RFC 9110 14.2); None: the whole is to be sent.
+
+    Raises 416 when the range lies outside. Several ranges and other units are ignored.
+    """
+    header = request.environ.get("HTTP_RANGE")
+    match = _RANGE.match(header.replace(" ", "")) if header else None
+    if match is None or match.group(1) == match.group(2) == "":
+        return None
+    first, last = match.groups()
+    if not first:
+        offset, end = max(size - int(last), 0), size
+    else:
+        offset = int(first)
+        end = min(int(last) + 1, size) if last else size
+    if last and first and int(last) < int(first):
+        return None
+    if offset >= size or offset >= end:
+        sentence = f"the range {header} lies outside of the {size} bytes that there are"
+        raise HttpError(416, sentence, {"Content-Range": f"bytes */{size}"})
+    return offset, end - offset
+
+
+def ranged_answer(
+    read: Callable[[int, int], Iterator[bytes]], size: int, media_type: str, etag: str
+) -> Response:
+    """A value of known size, or the range of it that the client asked for.
+
+    `read(offset, length)` yields the bytes. `If-Range` is heeded.
+    """
+    condition = request.environ.get("HTTP_IF_RANGE")
+    wanted = requested_range(size) if condition in (None, f'"{etag}"') else None
+    offset, length = wanted or (0, size)
+    answer = stream_answer(read(offset, length), media_type, length=length)
+    if wanted:
+        answer.status_code = 206
+        answer.headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{size}"
+    answer.headers["Accept-Ranges"] = "bytes"
+    return with_etag(answer, etag)

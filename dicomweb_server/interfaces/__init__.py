@@ -1,0 +1,1 @@
+"""What authors of extensions implement: one small abstract class per kind of thing."""

@@ -1,0 +1,252 @@
+"""What is known of instances, kept so that it can be searched without opening a file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from dicomweb_server.interfaces.provider import Provider
+
+if TYPE_CHECKING:
+    from dicomweb_server.dicom import OrthancIds, ParsedInstance
+    from dicomweb_server.interfaces.auth import Scope
+    from dicomweb_server.ps318.paths import Resource
+    from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
+
+
+class IndexFailure(Exception):
+    """The index cannot do what was asked, for now; the message is for an operator."""
+
+
+class IndexUnavailable(IndexFailure):
+    """The database is locked, gone, or of another schema (HTTP 503)."""
+
+
+class IndexFull(IndexFailure):
+    """There is no room for the index to grow (HTTP 507)."""
+
+
+class Overwrite(Enum):
+    """What happens to an instance that is there already (`OverwriteInstances`)."""
+
+    NEVER = "Never"
+    ALWAYS = "Always"
+    IF_CHANGED = "IfChanged"
+
+
+class Outcome(Enum):
+    """What `Index.add` did with one instance."""
+
+    STORED = "stored"
+    REPLACED = "replaced"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class BlobRef:
+    """Where bytes lie: the alias of a storage, and the key in it."""
+
+    storage: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How an instance came here. `kind` is for example "STOW-RS" or "import"."""
+
+    kind: str
+    remote_address: str = ""
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewInstance:
+    """One instance whose bytes are durable and that is to be indexed.
+
+    `md5` and `sha256` are of the whole file, in lower-case hex; `md5` MAY be "".
+    """
+
+    parsed: ParsedInstance
+    blob: BlobRef
+    size: int
+    md5: str
+    sha256: str
+    received: datetime
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The result for one `NewInstance`; `discarded` is the blob that nobody needs any more."""
+
+    outcome: Outcome
+    ids: OrthancIds
+    discarded: BlobRef | None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRecord:
+    """One indexed instance, as retrieval needs it. `row` is the index's own key."""
+
+    row: int
+    study_uid: str
+    series_uid: str
+    sop_uid: str
+    sop_class_uid: str
+    transfer_syntax: str
+    blob: BlobRef
+    size: int
+    deflated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One match of a search.
+
+    `answer` is the JSON object with the default attributes of its level (PS3.18 10.6.3.3), in
+    which a raw byte 0x1F stands for the base URL. `attributes` are JSON objects with everything
+    else that the index has ready: of the levels above first, later ones win.
+    """
+
+    row: int
+    answer: bytes
+    attributes: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What was learnt from one file: see `ParsedInstance` for `header` and `pixel_data`."""
+
+    header: bytes
+    located: tuple[tuple[str, str, int, int], ...]
+    pixel_data: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the log of changes; `kind` is for example "NewInstance"."""
+
+    seq: int
+    kind: str
+    level: str
+    orthanc_id: str
+    date: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """How much the archive holds; `size` in bytes."""
+
+    patients: int
+    studies: int
+    series: int
+    instances: int
+    size: int
+
+
+class Index(Provider, ABC):
+    """Patients, studies, series and instances, unique by Orthanc identifier.
+
+    Every method MUST be safe to call from many threads and processes, MUST raise
+    `IndexUnavailable` when the database cannot be reached and `IndexFull` when it cannot grow,
+    and a write either happened wholly and durably when it returns, or not at all.
+    """
+
+    # --- writing ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def add(
+        self, instances: Sequence[NewInstance], *, overwrite: Overwrite = Overwrite.NEVER
+    ) -> list[Added]:
+        """Index instances in one transaction with their entries in the log of changes."""
+
+    @abstractmethod
+    def delete(self, resource: Resource, scope: Scope) -> list[BlobRef]:
+        """Delete all instances of a resource, and parents that become empty; their blobs."""
+
+    @abstractmethod
+    def reindex(self, instances: Sequence[NewInstance]) -> int:
+        """Replace what is known of blobs that are indexed, add those that are not.
+
+        Blobs that were deleted stay deleted (tombstones). Returns how many are indexed now.
+        """
+
+    # --- searching -------------------------------------------------------------------------
+
+    @abstractmethod
+    def answers(self, condition: Condition, level: QueryLevel) -> bool:
+        """Whether `search` evaluates the condition itself; the service filters the others."""
+
+    @abstractmethod
+    def search(self, query: Query, scope: Scope, *, attributes: bool = False) -> list[Found]:
+        """Matches in a stable order, from `query.offset`, at most `query.limit`.
+
+        Only conditions that `answers` accepts MAY be in the query. `attributes` asks for
+        `Found.attributes`.
+        """
+
+    @abstractmethod
+    def scan(self, query: Query, scope: Scope) -> Iterator[tuple[Found, bytes]]:
+        """Matches without offset and limit, each with the header of every instance below it.
+
+        Headers of one match follow each other; order as in `search`.
+        """
+
+    @abstractmethod
+    def representative(self, level: QueryLevel, row: int) -> bytes:
+        """The header of one instance of a match: the same one every time."""
+
+    # --- retrieving ------------------------------------------------------------------------
+
+    @abstractmethod
+    def version(self, resource: Resource, scope: Scope) -> str | None:
+        """A text that changes whenever anything of the resource changes; None: nothing is there.
+
+        Never the same again, even after everything was deleted and stored anew.
+        """
+
+    @abstractmethod
+    def transfer_syntaxes(self, resource: Resource, scope: Scope) -> frozenset[str]:
+        """The transfer syntaxes in which the instances of a resource are stored."""
+
+    @abstractmethod
+    def instances(self, resource: Resource, scope: Scope) -> Iterator[InstanceRecord]:
+        """The instances of a resource, by series, instance number and arrival."""
+
+    @abstractmethod
+    def headers(self, resource: Resource, scope: Scope) -> Iterator[tuple[InstanceRecord, bytes]]:
+        """As `instances`, each with its header (`ParsedInstance.header`)."""
+
+    @abstractmethod
+    def details(self, row: int) -> Details | None:
+        """What was learnt from one file; None when it was deleted meanwhile."""
+
+    # --- looking after it ------------------------------------------------------------------
+
+    @abstractmethod
+    def changes(self, *, after: int = 0, limit: int = 100) -> list[Change]:
+        """Entries of the log of changes, oldest first."""
+
+    @abstractmethod
+    def statistics(self) -> Statistics:
+        """How much there is."""
+
+    @abstractmethod
+    def blobs(self) -> Iterator[tuple[BlobRef, int]]:
+        """Every blob that an indexed instance needs, with its size in bytes."""
+
+    @abstractmethod
+    def knows(self, blobs: Sequence[BlobRef]) -> set[BlobRef]:
+        """Those of the given blobs that an indexed instance needs right now."""
+
+    @abstractmethod
+    def verify(self, *, repair: bool = False) -> list[str]:
+        """Sentences about everything that contradicts itself (counts, parents); mends it."""
+
+    @abstractmethod
+    def migrate(self) -> str:
+        """Bring the schema to the version of this program; a sentence about what was done."""

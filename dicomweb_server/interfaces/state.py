@@ -1,0 +1,77 @@
+"""Where extensions and services keep what must last: documents, leases, logs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from dicomweb_server.interfaces.provider import Provider
+
+
+class StateError(Exception):
+    """The state store cannot be reached or cannot write."""
+
+
+class Conflict(StateError):
+    """The document has another version than the caller believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A JSON value under a key; `version` counts its changes from 1."""
+
+    key: str
+    value: Any
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a log; `seq` grows and is never reused."""
+
+    seq: int
+    value: Any
+
+
+class StateStore(Provider, ABC):
+    """Namespaced documents with compare-and-swap, leases with expiry, append-only logs.
+
+    A namespace belongs to one extension or service. Every method MUST be safe to call from many
+    threads, processes and nodes, and MUST raise `StateError` when the store cannot be reached.
+    """
+
+    @abstractmethod
+    def get(self, namespace: str, key: str) -> Document | None:
+        """The document, or None."""
+
+    @abstractmethod
+    def put(self, namespace: str, key: str, value: Any, *, expected: int | None = None) -> Document:
+        """Write; MUST raise `Conflict` unless the version is `expected` (0: must not exist).
+
+        None writes whatever is there.
+        """
+
+    @abstractmethod
+    def delete(self, namespace: str, key: str) -> bool:
+        """Whether there was something to delete."""
+
+    @abstractmethod
+    def list(self, namespace: str, prefix: str = "") -> list[Document]:
+        """Documents whose key begins with `prefix`, ordered by key."""
+
+    @abstractmethod
+    def acquire(self, lease: str, holder: str, seconds: float) -> bool:
+        """Take or prolong a lease; False while somebody else holds it and it has not expired."""
+
+    @abstractmethod
+    def release(self, lease: str, holder: str) -> None:
+        """Give a lease back; nothing happens when `holder` does not hold it."""
+
+    @abstractmethod
+    def append(self, log: str, value: Any) -> int:
+        """Add an entry; its sequence number."""
+
+    @abstractmethod
+    def read(self, log: str, *, after: int = 0, limit: int = 100) -> list[Entry]:
+        """Entries with a greater sequence number than `after`, oldest first."""

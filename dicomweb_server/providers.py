@@ -1,0 +1,196 @@
+"""Picks classes by their configured name and builds them: the only place that does."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from dicomweb_server.config import Config, ConfigError, unknown_option
+from dicomweb_server.context import Providers, ServerContext
+from dicomweb_server.dicom import TagDictionary
+from dicomweb_server.interfaces.auth import Authenticator, Authorizer
+from dicomweb_server.interfaces.index import Index
+from dicomweb_server.interfaces.metadata import MetadataMode
+from dicomweb_server.interfaces.provider import Provider, Settings
+from dicomweb_server.interfaces.state import StateStore
+from dicomweb_server.interfaces.storage import BlobStore
+from dicomweb_server.plugins import ExtensionError, Extensions
+from dicomweb_server.reference_options import DEFAULT_PRIVATE_CREATOR, DICTIONARY
+from dicomweb_server.services import Services
+from dicomweb_server.services.storages import Storages
+from dicomweb_server.settings import (
+    AUTHENTICATION,
+    AUTHORIZATION,
+    DEFAULT_STORAGE,
+    INDEX,
+    SERIES_METADATA,
+    STATE_STORE,
+    STORAGES,
+    STUDIES_METADATA,
+)
+
+P = TypeVar("P", bound=Provider)
+
+
+class Registry:
+    """The classes that extensions offer of one kind, by name."""
+
+    def __init__(self, extensions: Extensions, hook: str, kind: type[P], what: str) -> None:
+        self.what = what
+        self.classes: dict[str, type[Any]] = {}
+        self.owners: dict[str, str] = {}
+        for owner, offered in extensions.collect(hook):
+            self._accept(owner, offered, hook, kind)
+
+    def _accept(self, owner: str, offered: Any, hook: str, kind: type[Any]) -> None:
+        if not (isinstance(offered, type) and issubclass(offered, kind)):
+            raise ExtensionError(
+                f"extension {owner}: {hook} must offer subclasses of {kind.__name__}, "
+                f"found {offered!r}"
+            )
+        if inspect.isabstract(offered):
+            missing = ", ".join(sorted(offered.__abstractmethods__))
+            raise ExtensionError(f"extension {owner}: {offered.__name__} lacks {missing}")
+        name = getattr(offered, "name", None)
+        if not isinstance(name, str) or not name:
+            raise ExtensionError(f"extension {owner}: {offered.__name__} has no name")
+        if name in self.classes:
+            raise ExtensionError(
+                f"two extensions offer the {self.what} {name!r}: {self.owners[name]} and {owner}; "
+                f"name one of them in DisabledExtensions"
+            )
+        self.classes[name], self.owners[name] = offered, owner
+
+    def build(self, name: str, where: str, config: Config, section: Mapping[str, Any]) -> Any:
+        """An object of the class of that name; `where` is for error messages."""
+        chosen = self.classes.get(name)
+        if chosen is None:
+            raise ConfigError(
+                f"{where} names the {self.what} {name!r}, which no extension offers; "
+                f"possible are {', '.join(sorted(self.classes)) or '(none)'}"
+            )
+        settings = Settings(config, _checked(chosen, where, section), where.partition(".")[2])
+        return chosen(settings)
+
+
+def _checked(chosen: type[Any], where: str, section: Mapping[str, Any]) -> dict[str, Any]:
+    """The provider's own section, checked by its declared options."""
+    declared = {option.name: option for option in chosen.options}
+    values: dict[str, Any] = {}
+    for key, value in section.items():
+        if key == "Type":
+            continue
+        if key not in declared:
+            raise ConfigError(f"{where}: {unknown_option(key, declared)}")
+        try:
+            values[key] = declared[key].check(value)
+        except ValueError as error:
+            raise ConfigError(f"{where}.{key} {error}, found {value!r}") from error
+    return values
+
+
+def _type_of(section: Any, where: str, default: str) -> str:
+    if not isinstance(section, Mapping):
+        raise ConfigError(f'{where} must be an object such as {{"Type": "{default}"}}')
+    name = section.get("Type", default)
+    if not isinstance(name, str):
+        raise ConfigError(f"{where}.Type must be a string, found {name!r}")
+    return name
+
+
+def _storages(extensions: Extensions, config: Config) -> dict[str, BlobStore]:
+    registry = Registry(extensions, "register_storages", BlobStore, "storage")
+    sections = config[STORAGES] or {"default": {}}
+    built = {}
+    for alias, section in sections.items():
+        where = f"Storages.{alias}"
+        built[alias] = registry.build(
+            _type_of(section, where, "filesystem"), where, config, section
+        )
+    if config[DEFAULT_STORAGE] not in built:
+        raise ConfigError(
+            f"DefaultStorage is {config[DEFAULT_STORAGE]!r}, which Storages does not define; "
+            f"possible are {', '.join(built)}"
+        )
+    return built
+
+
+def _single(
+    extensions: Extensions,
+    hook: str,
+    kind: type[P],
+    what: str,
+    where: str,
+    section: Any,
+    default: str,
+    config: Config,
+) -> Any:
+    registry = Registry(extensions, hook, kind, what)
+    return registry.build(_type_of(section, where, default), where, config, section)
+
+
+def _authenticators(extensions: Extensions, config: Config) -> tuple[Authenticator, ...]:
+    registry = Registry(extensions, "register_authenticators", Authenticator, "authenticator")
+    section = config[AUTHENTICATION]
+    order = section.get("Order", ["basic"])
+    if not isinstance(order, list) or not all(isinstance(name, str) for name in order):
+        raise ConfigError(f"Authentication.Order must be a list of names, found {order!r}")
+    unknown = section.keys() - {"Order"} - registry.classes.keys()
+    if unknown:
+        names = ["Order", *registry.classes]
+        raise ConfigError(f"Authentication: {unknown_option(sorted(unknown)[0], names)}")
+    return tuple(
+        registry.build(name, "Authentication.Order", config, section.get(name, {}))
+        for name in order
+    )
+
+
+def _metadata_modes(extensions: Extensions, config: Config) -> dict[str, MetadataMode]:
+    registry = Registry(extensions, "register_metadata_modes", MetadataMode, "metadata mode")
+    return {
+        config[option]: registry.build(config[option], option.name, config, {})
+        for option in (STUDIES_METADATA, SERIES_METADATA)
+    } | {"Full": registry.build("Full", "metadata of instances", config, {})}
+
+
+def build_providers(extensions: Extensions, config: Config) -> Providers:
+    """Everything the configuration names; raises `ConfigError` with what is possible."""
+    return Providers(
+        storages=_storages(extensions, config),
+        default_storage=config[DEFAULT_STORAGE],
+        index=_single(
+            *(extensions, "register_indexes", Index, "index", "Index"),
+            *(config[INDEX], "sql", config),
+        ),
+        state=_single(
+            *(extensions, "register_state_stores", StateStore, "state store", "StateStore"),
+            *(config[STATE_STORE] or config[INDEX], "sql", config),
+        ),
+        metadata_modes=_metadata_modes(extensions, config),
+        authenticators=_authenticators(extensions, config),
+        authorizer=_single(
+            *(extensions, "register_authorizers", Authorizer, "authorizer", "Authorization"),
+            *(config[AUTHORIZATION], "allow-authenticated", config),
+        ),
+    )
+
+
+def build_context(extensions: Extensions, config: Config) -> ServerContext:
+    """The context of one application, with all providers bound to it."""
+    providers = build_providers(extensions, config)
+    try:
+        dictionary = TagDictionary(config[DICTIONARY], config[DEFAULT_PRIVATE_CREATOR])
+    except ValueError as error:
+        raise ConfigError(f"Dictionary: {error}") from error
+    services = Services.build(
+        config,
+        dictionary,
+        Storages(providers.storages, providers.default_storage),
+        providers.index,
+        providers.metadata_modes,
+    )
+    context = ServerContext(config, extensions, providers, dictionary, services)
+    for provider in providers.all():
+        provider.bind(context)
+    return context

@@ -1,0 +1,254 @@
+"""Attribute matching of PS3.4, C.2.2.2, as predicates on the values of one attribute.
+
+A predicate is a small frozen dataclass, so that an index can translate it, and knows
+`matches(values)`, so that everything else can be filtered without one. `values` are texts, one per
+value of the attribute, as `texts_of` takes them from the DICOM JSON model; () if the attribute is
+absent or empty.
+"""
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any, Final
+from unicodedata import normalize
+
+from dicomweb_server.ps318 import dates
+
+WILDCARD_VRS: Final = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UN", "UR", "UT"})
+DATE_VRS: Final = frozenset({"DA", "TM", "DT"})
+NUMBER_VRS: Final = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
+BINARY_VRS: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
+
+
+def fold(text: str) -> str:
+    """Text without case: equal for `é` and `É`, however composed, but not for `e` and `é`."""
+    return normalize("NFC", normalize("NFC", text).casefold())
+
+
+def plain(text: str) -> str:
+    """Text for comparing with case: composed, without padding."""
+    return normalize("NFC", text).strip(" \0")
+
+
+def texts_of(element: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The values of one attribute of the DICOM JSON model (PS3.18, annex F) as texts.
+
+    A person name becomes its raw form `Alphabetic=Ideographic=Phonetic`; null and empty values are
+    left out.
+    """
+    values = element.get("Value") if element else None
+    if not isinstance(values, list):
+        return ()
+    texts = (_text_of(value) for value in values)
+    return tuple(text for text in texts if text)
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        groups = (str(value.get(name) or "") for name in ("Alphabetic", "Ideographic", "Phonetic"))
+        return "=".join(groups).rstrip("=")
+    return "" if value is None else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyValue:
+    """Universal matching (C.2.2.2.3): everything, also where the attribute is absent or empty."""
+
+    def matches(self, values: Sequence[str]) -> bool:
+        """Always True."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """Single value matching of text (C.2.2.2.1). `value` is `fold`ed if `folded`, else `plain`."""
+
+    value: str
+    folded: bool = False
+
+    def matches(self, values: Sequence[str]) -> bool:
+        """Whether any value is equal, apart from padding."""
+        clean = _cleaner(self.folded)
+        return any(clean(each) == self.value for each in values)
+
+
+@dataclass(frozen=True, slots=True)
+class EqualsNumber:
+    """Single value matching of numbers: `0512` equals `512`.
+
+    FL values are compared in single precision, FD values in double precision.
+    """
+
+    number: Decimal
+    vr: str
+
+    def matches(self, values: Sequence[str]) -> bool:
+        """Whether any value is the same number."""
+        return any(self._is_same(number_of(each)) for each in values)
+
+    def _is_same(self, other: Decimal | None) -> bool:
+        if other is None:
+            return False
+        if self.vr == "FL":
+            wanted = _single(self.number)
+            return wanted is not None and wanted == _single(other)
+        return float(self.number) == float(other) if self.vr == "FD" else self.number == other
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """List matching (C.2.2.2.2, C.2.2.2.8): any of the texts.
+
+    Each is `fold`ed if `folded`, else `plain`.
+    """
+
+    values: tuple[str, ...]
+    folded: bool = False
+
+    def matches(self, values: Sequence[str]) -> bool:
+        """Whether any value equals any of the list."""
+        clean = _cleaner(self.folded)
+        return any(clean(each) in self.values for each in values)
+
+
+@dataclass(frozen=True, slots=True)
+class Wildcard:
+    """Wild card matching (C.2.2.2.4) of the whole value: `*` any text, `?` one character."""
+
+    pattern: str
+    folded: bool = False
+
+    def matches(self, values: Sequence[str]) -> bool:
+        """Whether any value fits the pattern."""
+        clean = _cleaner(self.folded)
+        return any(fits(self.pattern, clean(each)) for each in values)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Range matching of DA, TM and DT (C.2.2.2.5), both ends inclusive, None for an open end.
+
+    A single value is a range too: it stands for all moments within its precision.
+
+    `low` and `high` are texts of fixed width (`dates`): comparing `dates.first_moment` of a stored
+    value with them as text is the comparison. `utc`: the DT key named an offset, and stored values
+    must be converted; one without offset counts as UTC.
+    """
+
+    vr: str
+    low: str | None
+    high: str | None
+    utc: bool = False
+
+    def matches(self, values: Sequence[str]) -> bool:
+        """Whether any value lies within; what is no DA, TM or DT does not."""
+        return any(self._holds(each.strip(" \0")) for each in values)
+
+    def _holds(self, text: str) -> bool:
+        moment = dates.first_moment(self.vr, text, utc=self.utc)
+        if moment is None:
+            return False
+        return (self.low is None or self.low <= moment) and (
+            self.high is None or moment <= self.high
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """A list whose alternatives are not all plain texts: ranges, wild cards, numbers."""
+
+    alternatives: tuple["Predicate", ...]
+
+    def matches(self, values: Sequence[str]) -> bool:
+        """Whether any alternative matches."""
+        return any(each.matches(values) for each in self.alternatives)
+
+
+Predicate = AnyValue | Equals | EqualsNumber | OneOf | Wildcard | Range | AnyOf
+
+
+def name_texts(raw: str) -> tuple[str, ...]:
+    """What a person name can be matched by (PS3.5, 6.2.1).
+
+    That is `A=I=P` as a whole, and each of its groups. Delimiters at the end of a group mean
+    nothing, so each is there without them too.
+    """
+    groups = raw.split("=")
+    trimmed = [group.strip(" \0").rstrip("^") for group in groups]
+    return tuple(dict.fromkeys((raw, "=".join(trimmed).rstrip("="), *filter(None, trimmed))))
+
+
+def number_of(text: str) -> Decimal | None:
+    """The number that an IS, DS or binary number stands for, or None. Infinity and NaN are none."""
+    try:
+        number = Decimal(text.strip(" \0"))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and "_" not in text else None
+
+
+def to_prefix(pattern: str) -> str | None:
+    """The text before the `*` if a pattern is nothing but a prefix (`SMITH*`), else None."""
+    prefix = pattern.rstrip("*")
+    return prefix if prefix != pattern and "*" not in prefix and "?" not in prefix else None
+
+
+def fits(pattern: str, text: str) -> bool:
+    """Whether the whole text fits a pattern of `*` and `?`, in bounded time for any pattern."""
+    first, *middle = _segments(pattern)
+    if not middle:
+        return len(first) == len(text) and _same_at(first, text, 0)
+    last = middle.pop()
+    end = len(text) - len(last)
+    if not _same_at(first, text, 0) or end < len(first) or not _same_at(last, text, end):
+        return False
+    at = len(first)
+    for segment in middle:
+        at = _find(segment, text, at, end)
+        if at < 0:
+            return False
+        at += len(segment)
+    return True
+
+
+@lru_cache(maxsize=256)
+def _segments(pattern: str) -> tuple[str, ...]:
+    first, *others = pattern.split("*")
+    if not others:
+        return (first,)
+    return (first, *filter(None, others[:-1]), others[-1])
+
+
+def _same_at(segment: str, text: str, at: int) -> bool:
+    if "?" not in segment:
+        return text.startswith(segment, at)
+    part = text[at : at + len(segment)]
+    return len(part) == len(segment) and all(
+        wanted in ("?", found) for wanted, found in zip(segment, part, strict=True)
+    )
+
+
+def _find(segment: str, text: str, start: int, stop: int) -> int:
+    if "?" not in segment:
+        return text.find(segment, start, stop)
+    candidates = range(start, stop - len(segment) + 1)
+    return next((at for at in candidates if _same_at(segment, text, at)), -1)
+
+
+def _folded_plain(text: str) -> str:
+    return fold(text.strip(" \0"))
+
+
+def _cleaner(folded: bool) -> Any:
+    return _folded_plain if folded else plain
+
+
+def _single(number: Decimal) -> float | None:
+    try:
+        return float(struct.unpack("<f", struct.pack("<f", float(number)))[0])
+    except OverflowError:
+        return None

@@ -1,0 +1,100 @@
+"""The public search language: a query as a tree of frozen dataclasses (PS3.18, 8.3.4, 10.6)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from dicomweb_server.ps318.matching import AnyValue, Predicate, name_texts, texts_of
+
+
+class QueryLevel(StrEnum):
+    """What a query looks for; the order is from the top to the bottom of the DICOM hierarchy."""
+
+    PATIENT = "patient"
+    STUDY = "study"
+    SERIES = "series"
+    INSTANCE = "instance"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One attribute and what it must be.
+
+    `path`: tags as 8 upper-case hex digits, outermost first; more than one looks into sequences,
+    any item will do (PS3.4, C.2.2.2.6). `vr`: of the last tag.
+    """
+
+    path: tuple[str, ...]
+    vr: str
+    predicate: Predicate
+
+    @property
+    def tag(self) -> str:
+        """The outermost tag: what must be in the answer."""
+        return self.path[0]
+
+    @property
+    def is_universal(self) -> bool:
+        """Whether it matches everything, and thus only asks for the attribute in the answer."""
+        return isinstance(self.predicate, AnyValue)
+
+    def matches_values(self, values: Sequence[str]) -> bool:
+        """Whether the attribute's values (texts; person names as `A=I=P`) match."""
+        if self.vr == "PN":
+            values = [text for raw in values for text in name_texts(raw)]
+        return self.predicate.matches(values)
+
+    def matches(self, attributes: Mapping[str, Any]) -> bool:
+        """Whether a data set in the DICOM JSON model matches."""
+        return self.is_universal or self._matches_below(attributes, 0)
+
+    def _matches_below(self, attributes: Mapping[str, Any], depth: int) -> bool:
+        element = attributes.get(self.path[depth])
+        if depth == len(self.path) - 1:
+            return self.matches_values(texts_of(element))
+        items = element.get("Value") if element else None
+        return isinstance(items, list) and any(
+            isinstance(item, dict) and self._matches_below(item, depth + 1) for item in items
+        )
+
+
+Condition = Match
+
+
+@dataclass(frozen=True, slots=True)
+class IncludeFields:
+    """Attributes to return beyond the default ones (8.3.4.3): `tags` as ordered, or `all`."""
+
+    tags: tuple[str, ...] = ()
+    all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One search.
+
+    All `conditions` must hold; of the results `offset` are skipped and `limit` (None: any number)
+    are given. `fuzzy`: semantic matching of person names was asked for. `ignored`: names of
+    parameters that mean nothing here, in their order.
+    """
+
+    level: QueryLevel
+    conditions: tuple[Condition, ...] = ()
+    include: IncludeFields = IncludeFields()
+    limit: int | None = None
+    offset: int = 0
+    fuzzy: bool = False
+    ignored: tuple[str, ...] = ()
+
+    def with_condition(self, condition: Condition) -> "Query":
+        """The same query with one more condition."""
+        return replace(self, conditions=(*self.conditions, condition))
+
+    def condition_on(self, *path: str) -> Condition | None:
+        """The first condition on a tag or path of tags, or None."""
+        return next((each for each in self.conditions if each.path == path), None)
+
+    def matches(self, attributes: Mapping[str, Any]) -> bool:
+        """Whether a data set in the DICOM JSON model fulfils all conditions."""
+        return all(each.matches(attributes) for each in self.conditions)

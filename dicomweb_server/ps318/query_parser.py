@@ -1,0 +1,205 @@
+"""From the query parameters of a search request to a `Query` (PS3.18, 8.3.4)."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Final, Protocol
+
+from dicomweb_server.ps318.errors import BadRequest
+from dicomweb_server.ps318.predicate_parser import parse_predicate
+from dicomweb_server.ps318.query_model import IncludeFields, Match, Query, QueryLevel
+
+_TAG = re.compile(r"\(?([0-9A-Fa-f]{4})[,|-]?([0-9A-Fa-f]{4})\)?\Z")
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*\Z")
+_LARGEST_NUMBER: Final = 2**31 - 1
+
+# parameters of other sections of PS3.18: not for the search, and no mistake either
+_FOREIGN: Final = frozenset({"accept", "charset", "_method"})
+
+
+class AttributeDictionary(Protocol):
+    """What is known about attributes (PS3.6 and the configured private ones)."""
+
+    def resolve(self, name: str) -> str | None:
+        """The tag (8 upper-case hex digits) of a keyword or of such digits; None if unknown."""
+
+    def vr(self, tag: str) -> str:
+        """The VR of a tag."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What has been read so far; the last of equal keys wins."""
+
+    conditions: dict[tuple[str, ...], Match] = field(default_factory=dict)
+    include: dict[str, None] = field(default_factory=dict)
+    include_all: bool = False
+    limit: int | None = None
+    offset: int = 0
+    fuzzy: bool = False
+    ignored: dict[str, None] = field(default_factory=dict)
+
+
+def parse_query(
+    pairs: Sequence[tuple[str, str]],
+    level: QueryLevel | str,
+    dictionary: AttributeDictionary,
+    *,
+    case_sensitive: bool,
+    keywords: Collection[str] | None = None,
+) -> Query:
+    """Read the decoded `pairs` of key and value of a search request, in their order.
+
+    `case_sensitive`: whether text other than person names is compared with case. `keywords`: all
+    known ones, to name the right spelling of a wrong key; the same tuple or frozenset each time.
+    None takes them from `dictionary.keywords`, if it has that.
+    Raises BadRequest for values that cannot be, and for keys that can only be meant as attributes
+    but are unknown: ignoring them would answer with more than was asked for. Other unknown keys
+    are `Query.ignored`.
+    """
+    if keywords is None:
+        keywords = getattr(dictionary, "keywords", ())
+    draft = _Draft()
+    for key, value in pairs:
+        if key.strip():
+            _read(draft, key.strip(), value, dictionary, case_sensitive, keywords)
+    return Query(
+        QueryLevel(level),
+        tuple(draft.conditions.values()),
+        IncludeFields(tuple(draft.include), draft.include_all),
+        draft.limit,
+        draft.offset,
+        draft.fuzzy,
+        tuple(draft.ignored),
+    )
+
+
+def _read(
+    draft: _Draft,
+    key: str,
+    value: str,
+    dictionary: AttributeDictionary,
+    case_sensitive: bool,
+    keywords: Collection[str],
+) -> None:
+    if key == "limit":
+        # as everywhere else with a limit, 0 means none
+        draft.limit = _whole_number(key, value) or None
+    elif key == "offset":
+        draft.offset = _whole_number(key, value)
+    elif key == "fuzzymatching":
+        draft.fuzzy = _truth(key, value)
+    elif key == "includefield":
+        _read_include_field(draft, value, dictionary)
+    elif key not in _FOREIGN:
+        path = _attribute_path(key, dictionary, keywords)
+        if path is None:
+            draft.ignored[key] = None
+        else:
+            # PS3.6 leaves some open, as in "US or SS": for matching the first will do
+            vr = dictionary.vr(path[-1]).partition(" or ")[0]
+            predicate = parse_predicate(key, vr, value, case_sensitive=case_sensitive)
+            draft.conditions.pop(path, None)
+            draft.conditions[path] = Match(path, vr, predicate)
+
+
+def _read_include_field(draft: _Draft, value: str, dictionary: AttributeDictionary) -> None:
+    for name in filter(None, (each.strip() for each in _include_names(value))):
+        if name == "all":
+            draft.include_all = True
+            continue
+        # sequences are returned whole, so the first tag of a path is what to include
+        tag = _resolve(name.partition(".")[0], dictionary)
+        if tag is not None:
+            draft.include[tag] = None
+
+
+def _include_names(value: str) -> list[str]:
+    """The names of a list; the comma of `0008,1030` is no separator."""
+    names = list[str]()
+    for piece in value.split(","):
+        before = names[-1].strip() if names else ""
+        if len(before) == 4 and _TAG.match(before + piece.strip()):
+            names[-1] = before + piece.strip()
+        else:
+            names.append(piece)
+    return names
+
+
+def _attribute_path(
+    key: str, dictionary: AttributeDictionary, keywords: Collection[str]
+) -> tuple[str, ...] | None:
+    """The tags that a key names, or None if it need not be meant as an attribute."""
+    names = key.split(".")
+    tags = [_resolve(name, dictionary) for name in names]
+    for name, tag in zip(names, tags, strict=True):
+        if tag is None:
+            _refuse_attribute(key, name, is_path=len(names) > 1, tags=tags, keywords=keywords)
+            return None
+    path = tuple(tag for tag in tags if tag is not None)
+    for name, tag in zip(names[:-1], path[:-1], strict=True):
+        if dictionary.vr(tag) != "SQ":
+            raise BadRequest(f"{key} looks into {name}, which is not a sequence.")
+    return path
+
+
+def _refuse_attribute(
+    key: str,
+    name: str,
+    *,
+    is_path: bool,
+    tags: Sequence[str | None],
+    keywords: Collection[str],
+) -> None:
+    """Raise BadRequest if the key can only be meant as an attribute; say what is known instead."""
+    if _TAG.match(name):
+        raise BadRequest(
+            f"The tag {name} of {key!r} is not in the dictionary, so nothing can be searched by it."
+            " A private attribute must be declared in the server's configuration first."
+        )
+    right = _by_lower_case(keywords).get(name.lower())
+    if right is not None:
+        raise BadRequest(f"There is no attribute {name}; its keyword is written {right}.")
+    # a path with nothing known in it, such as "utm.source", is somebody else's parameter
+    if is_path and any(tags):
+        near = get_close_matches(name, keywords, 1) if _WORD.match(name) else []
+        hint = f"; the nearest is {near[0]}" if near else ""
+        raise BadRequest(f"{key!r} names the attribute {name!r}, which is unknown{hint}.")
+
+
+def _resolve(name: str, dictionary: AttributeDictionary) -> str | None:
+    found = _TAG.match(name.strip())
+    if found is None:
+        return dictionary.resolve(name)
+    tag = dictionary.resolve((found[1] + found[2]).upper())
+    # a dictionary may read any digits as a tag; only private attributes can be of unknown VR
+    is_private = tag is not None and tag[3] in "13579BDF"
+    return None if tag is None or (dictionary.vr(tag) == "UN" and not is_private) else tag
+
+
+@lru_cache(maxsize=8)
+def _lower_case_table(keywords: Collection[str]) -> dict[str, str]:
+    return {keyword.lower(): keyword for keyword in keywords}
+
+
+def _by_lower_case(keywords: Collection[str]) -> dict[str, str]:
+    if not isinstance(keywords, tuple | frozenset):
+        keywords = tuple(keywords)
+    return _lower_case_table(keywords)
+
+
+def _whole_number(key: str, value: str) -> int:
+    text = value.strip()
+    if not (text.isascii() and text.isdigit()) or len(text) > 18 or int(text) > _LARGEST_NUMBER:
+        raise BadRequest(
+            f"{key}={value[:40]!r} must be a whole number from 0 to {_LARGEST_NUMBER}."
+        )
+    return int(text)
+
+
+def _truth(key: str, value: str) -> bool:
+    if value not in ("true", "false"):
+        raise BadRequest(f"{key}={value[:40]!r} must be true or false.")
+    return value == "true"

@@ -1,0 +1,105 @@
+"""The use cases. They know neither Flask nor SQLAlchemy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dicomweb_server.config import Config, Option, boolean, whole
+from dicomweb_server.dicom import JsonOptions, TagDictionary
+from dicomweb_server.interfaces.index import Index, Overwrite
+from dicomweb_server.interfaces.metadata import MetadataMode
+from dicomweb_server.reference_options import (
+    DEFAULT_ENCODING,
+    LIMIT_FIND_INSTANCES,
+    LIMIT_FIND_RESULTS,
+    METADATA_CACHE,
+    OTHER_BINARY_MODE,
+    OVERWRITE,
+    STORE_MD5,
+)
+from dicomweb_server.services.bulk import BulkService
+from dicomweb_server.services.ingest import IngestOptions, IngestService
+from dicomweb_server.services.metadata import AnswerCache, MetadataService
+from dicomweb_server.services.removal import RemovalService
+from dicomweb_server.services.retrieve import RetrieveService
+from dicomweb_server.services.search import SearchLimits, SearchService
+from dicomweb_server.services.storages import Storages
+from dicomweb_server.settings import (
+    INDEX_DIRECTORY,
+    SERIES_METADATA,
+    STORAGE_DIRECTORY,
+    STUDIES_METADATA,
+)
+
+DECIMAL_STRINGS = Option(
+    "DicomJsonDecimalStrings",
+    True,
+    "DS as JSON strings with their exact text, as Orthanc does; false: as numbers.",
+    boolean,
+)
+CACHE_SIZE = Option(
+    "MetadataCacheSizeMB", 2048, "Size of the files with assembled metadata, in MiB.", whole(1)
+)
+OPTIONS = (DECIMAL_STRINGS, CACHE_SIZE)
+
+
+@dataclass(frozen=True)
+class Services:
+    """Every use case of one application."""
+
+    storages: Storages
+    ingest: IngestService
+    search: SearchService
+    metadata: MetadataService
+    retrieve: RetrieveService
+    bulk: BulkService
+    removal: RemovalService
+
+    @classmethod
+    def build(
+        cls,
+        config: Config,
+        dictionary: TagDictionary,
+        storages: Storages,
+        index: Index,
+        modes: Mapping[str, MetadataMode],
+    ) -> Services:
+        """The use cases as the configuration wants them."""
+        bulk = BulkService(index, storages, dictionary)
+        return cls(
+            storages=storages,
+            ingest=IngestService(storages, index, dictionary, _ingest_options(config)),
+            search=SearchService(index, dictionary, _search_limits(config)),
+            metadata=MetadataService(
+                index,
+                modes,
+                studies=config[STUDIES_METADATA],
+                series=config[SERIES_METADATA],
+                options=JsonOptions(config[DECIMAL_STRINGS], config[OTHER_BINARY_MODE]),  # type: ignore[arg-type]
+                load=bulk.load,
+                cache=_cache(config),
+            ),
+            retrieve=RetrieveService(index, storages, dictionary),
+            bulk=bulk,
+            removal=RemovalService(index, storages),
+        )
+
+
+def _ingest_options(config: Config) -> IngestOptions:
+    return IngestOptions(
+        default_charset=config[DEFAULT_ENCODING],
+        overwrite=Overwrite(config[OVERWRITE]),
+        md5=config[STORE_MD5],
+    )
+
+
+def _search_limits(config: Config) -> SearchLimits:
+    return SearchLimits(config[LIMIT_FIND_RESULTS], config[LIMIT_FIND_INSTANCES])
+
+
+def _cache(config: Config) -> AnswerCache | None:
+    if not config[METADATA_CACHE]:
+        return None
+    folder = config.path(config[INDEX_DIRECTORY] or config[STORAGE_DIRECTORY])
+    return AnswerCache(folder / "cache" / "metadata", config[CACHE_SIZE] << 20)

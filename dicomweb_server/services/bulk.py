@@ -1,0 +1,135 @@
+"""Bulk data (PS3.18 10.4.1.1.5): the value of any attribute, as a range of the stored file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from dicomweb_server.dicom import (
+    DicomError,
+    PixelData,
+    TagDictionary,
+    find_value,
+    normal_path,
+    open_view,
+)
+from dicomweb_server.interfaces.auth import Scope
+from dicomweb_server.interfaces.index import Index, InstanceRecord
+from dicomweb_server.ps318.errors import BadRequest
+from dicomweb_server.ps318.media_types import EXPLICIT_VR_BIG_ENDIAN
+from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.services import blobs
+from dicomweb_server.services.storages import Storages
+
+_WORDS = {"OW": 2, "US": 2, "SS": 2, "OF": 4, "OL": 4, "FL": 4, "UL": 4, "SL": 4, "AT": 2}
+_WORDS |= {"OD": 8, "OV": 8, "FD": 8, "UV": 8, "SV": 8}
+
+
+@dataclass(frozen=True, slots=True)
+class BulkValue:
+    """One value: `parts` are the byte ranges that make it up; several for encapsulated data."""
+
+    record: InstanceRecord
+    parts: tuple[tuple[int, int], ...]
+    word: int = 1
+
+    @property
+    def size(self) -> int:
+        """Bytes of all parts."""
+        return sum(length for _, length in self.parts)
+
+
+@dataclass(frozen=True)
+class BulkService:
+    """Finds values and reads them."""
+
+    index: Index
+    storages: Storages
+    dictionary: TagDictionary
+
+    def find(self, resource: Resource, path: str, scope: Scope) -> list[BulkValue]:
+        """The value at a path in each instance of the resource's UIDs; empty when not there.
+
+        Raises `BadRequest` when the path cannot be one.
+        """
+        try:
+            wanted = normal_path(path, self.dictionary)
+        except ValueError as error:
+            raise BadRequest(str(error)) from error
+        if wanted is None:
+            return []
+        found = (self._value(r, wanted) for r in self.index.instances(resource, scope))
+        return [value for value in found if value is not None]
+
+    def _value(self, record: InstanceRecord, path: str) -> BulkValue | None:
+        details = self.index.details(record.row)
+        if details is None:
+            return None
+        if details.pixel_data is not None:
+            pixels = PixelData.from_bytes(details.pixel_data)
+            if pixels.encapsulated and pixels.tag.lower() == path:
+                table = pixels.offset_table
+                return BulkValue(record, (tuple(table), *map(tuple, pixels.fragments)))  # type: ignore[arg-type]
+        for known, vr, offset, length in details.located:
+            if known == path:
+                return BulkValue(record, ((offset, length),), _word(record, vr))
+        return self._walk(record, path)
+
+    def _walk(self, record: InstanceRecord, path: str) -> BulkValue | None:
+        """A value that the index does not know: the file is walked once more."""
+        view = open_view(blobs.reader(self.storages, record), record.size)
+        try:
+            found = find_value(view, path, dictionary=self.dictionary)
+        except DicomError:
+            return None
+        if found is None:
+            return None
+        return BulkValue(record, ((found.offset, found.length),), _word(record, found.vr))
+
+    def read(self, value: BulkValue) -> blobs.Read:
+        """Reads ranges of the value as if it were one file, in little endian order."""
+        source = blobs.data_reader(self.storages, value.record)
+        start, length = value.parts[0]
+        if value.word == 1:
+            return lambda offset, count: source(start + offset, min(count, length - offset))
+        return _swapped(source, start, length, value.word)
+
+    def part(self, value: BulkValue, number: int) -> Iterator[bytes]:
+        """The bytes of one of the parts."""
+        offset, length = value.parts[number]
+        if value.word > 1:
+            return blobs.stream_range(self.read(value), 0, length)
+        source = blobs.data_reader(self.storages, value.record)
+        return blobs.stream_range(source, offset, length)
+
+    def load(self, record: InstanceRecord) -> Callable[[str], bytes]:
+        """Loads values of one instance by path: for metadata with inline binary values."""
+
+        def load(path: str) -> bytes:
+            value = self._value(record, path)
+            if value is None:
+                return b""
+            return b"".join(blobs.stream_range(self.read(value), 0, value.size))
+
+        return load
+
+
+def _word(record: InstanceRecord, vr: str) -> int:
+    big = record.transfer_syntax == EXPLICIT_VR_BIG_ENDIAN
+    return _WORDS.get(vr, 1) if big else 1
+
+
+def _swapped(source: blobs.Read, start: int, length: int, word: int) -> blobs.Read:
+    """Reads big endian words in little endian order; ranges need not start at a word."""
+
+    def read(offset: int, count: int) -> bytes:
+        first = offset - offset % word
+        last = min(-(-(offset + count) // word) * word, length)
+        data = bytearray(source(start + first, last - first))
+        whole = len(data) - len(data) % word
+        for i in range(word // 2):
+            j = word - 1 - i
+            data[i:whole:word], data[j:whole:word] = data[j:whole:word], data[i:whole:word]
+        return bytes(data[offset - first : offset - first + min(count, length - offset)])
+
+    return read

@@ -1,0 +1,366 @@
+"""Takes instances in: streamed to the storage while they are read, indexed in batches.
+
+The order of truth: the bytes are durable, then the index commits, then the caller is told. What
+fails in between leaves at most a blob that no row points to, and `check` finds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from dicomweb_server.dicom import (
+    DicomError,
+    DicomReader,
+    NotUnderstood,
+    ParsedInstance,
+    TagDictionary,
+    read_with_pydicom,
+)
+from dicomweb_server.interfaces.index import (
+    Added,
+    BlobRef,
+    Index,
+    IndexFailure,
+    IndexFull,
+    NewInstance,
+    Origin,
+    Outcome,
+    Overwrite,
+)
+from dicomweb_server.interfaces.storage import (
+    BlobStore,
+    BlobWriter,
+    StorageError,
+    StorageFull,
+)
+from dicomweb_server.ps318.store_response import (
+    CANNOT_UNDERSTAND,
+    OUT_OF_RESOURCES,
+    PROCESSING_FAILURE,
+)
+from dicomweb_server.services.storages import Storages
+
+log = logging.getLogger(__name__)
+
+BATCH_PARTS = 64
+"""Instances that are committed together at most: each holds a file open until then."""
+BATCH_BYTES = 128 << 20
+"""Bytes after which a batch is committed, so that a long request has results early."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """How instances are taken in. `default_charset` is a Defined Term of (0008,0005)."""
+
+    default_charset: str = "ISO_IR 100"
+    overwrite: Overwrite = Overwrite.NEVER
+    md5: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of one instance: stored (`outcome`) or refused (`failure`, `message`).
+
+    UIDs are "" where the bytes did not tell them. `failure` is a Failure Reason (0008,1197);
+    `unavailable` says that trying again later may help.
+    """
+
+    study_uid: str = ""
+    series_uid: str = ""
+    sop_uid: str = ""
+    sop_class_uid: str = ""
+    orthanc_id: str = ""
+    outcome: Outcome | None = None
+    failure: int = 0
+    message: str = ""
+    unavailable: bool = False
+
+    @property
+    def identified(self) -> bool:
+        """Whether the instance can be referenced in an answer."""
+        return bool(self.sop_uid and self.sop_class_uid)
+
+
+class _Refused(Exception):
+    """The instance will not be stored."""
+
+    def __init__(self, failure: int, message: str, *, unavailable: bool = False) -> None:
+        super().__init__(message)
+        self.failure, self.message, self.unavailable = failure, message, unavailable
+
+
+def _refusal(error: Exception) -> _Refused:
+    if isinstance(error, StorageFull | IndexFull):
+        return _Refused(OUT_OF_RESOURCES, str(error))
+    return _Refused(PROCESSING_FAILURE, str(error), unavailable=True)
+
+
+class Part:
+    """One instance while its bytes arrive. A refused one swallows the rest of its bytes."""
+
+    def __init__(self, batch: Batch, position: int) -> None:
+        self._batch = batch
+        self._position = position
+        self._reader: DicomReader | None = DicomReader(
+            dictionary=batch.service.dictionary,
+            default_charset=batch.service.options.default_charset,
+        )
+        self._writer: BlobWriter | None = None
+        self._sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False) if batch.service.options.md5 else None
+        self._closed = False
+
+    def write(self, data: bytes | memoryview) -> None:
+        """The next bytes. Never raises for what the bytes are or where they go."""
+        if self._closed:
+            return
+        try:
+            if self._writer is None:
+                self._writer = self._batch.service.storages.default.create()
+            self._writer.write(data)
+        except StorageError as error:
+            self._refuse(_refusal(error))
+            return
+        self._sha256.update(data)
+        if self._md5 is not None:
+            self._md5.update(data)
+        self._read(data)
+
+    def _read(self, data: bytes | memoryview) -> None:
+        if self._reader is None:
+            return
+        try:
+            self._reader.feed(data)
+        except NotUnderstood:
+            self._reader = None  # pydicom tries when all bytes are there
+        except DicomError as error:
+            self._refuse(_Refused(CANNOT_UNDERSTAND, str(error)))
+
+    def fail(self, message: str, failure: int = CANNOT_UNDERSTAND) -> None:
+        """The bytes cannot be trusted, for example because the request was cut."""
+        if not self._closed:
+            self._refuse(_Refused(failure, message))
+
+    def finish(self) -> None:
+        """All bytes were written."""
+        if self._closed:
+            return
+        writer = self._writer
+        if writer is None:
+            self._refuse(_Refused(CANNOT_UNDERSTAND, "the part is empty; expected a DICOM file"))
+            return
+        try:
+            parsed = self._parsed(writer)
+        except DicomError as error:
+            self._refuse(_Refused(CANNOT_UNDERSTAND, str(error)))
+            return
+        except StorageError as error:
+            self._refuse(_refusal(error))
+            return
+        self._check_and_queue(parsed, writer)
+
+    def _check_and_queue(self, parsed: ParsedInstance, writer: BlobWriter) -> None:
+        known = Ingested(parsed.study_uid, parsed.series_uid, parsed.sop_uid, parsed.sop_class_uid)
+        try:
+            self._batch.accept(parsed)
+            writer.finish()
+        except _Refused as refused:
+            self._refuse(refused, known)
+            return
+        except StorageError as error:
+            self._refuse(_refusal(error), known)
+            return
+        self._closed = True
+        service = self._batch.service
+        new = NewInstance(
+            parsed=parsed,
+            blob=BlobRef(service.storages.default_alias, writer.key),
+            size=writer.size,
+            md5=self._md5.hexdigest() if self._md5 else "",
+            sha256=self._sha256.hexdigest(),
+            received=datetime.now(UTC).replace(tzinfo=None),
+            origin=self._batch.origin,
+        )
+        self._batch.queue(self._position, known, new, writer)
+
+    def _parsed(self, writer: BlobWriter) -> ParsedInstance:
+        service = self._batch.service
+        if self._reader is not None:
+            try:
+                return self._reader.close()
+            except NotUnderstood:
+                pass
+        with writer.reader() as file:
+            return read_with_pydicom(
+                file,
+                dictionary=service.dictionary,
+                default_charset=service.options.default_charset,
+            )
+
+    def _refuse(self, refused: _Refused, known: Ingested | None = None) -> None:
+        self._closed = True
+        self._reader = None
+        if self._writer is not None:
+            self._writer.abort()
+        self._batch.results[self._position] = replace(
+            known or Ingested(),
+            failure=refused.failure,
+            message=refused.message,
+            unavailable=refused.unavailable,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    position: int
+    known: Ingested
+    new: NewInstance
+    writer: BlobWriter
+
+
+class Batch:
+    """The instances of one request, in order; `results` has one entry for each part."""
+
+    def __init__(self, service: IngestService, origin: Origin, study_uid: str | None) -> None:
+        self.service = service
+        self.origin = origin
+        self.study_uid = study_uid
+        self.results: list[Ingested] = []
+        self._queue: list[_Queued] = []
+        self._bytes = 0
+        self._open: Part | None = None
+
+    def part(self) -> Part:
+        """The next instance; its result has the same position as the part."""
+        self.results.append(Ingested())
+        self._open = Part(self, len(self.results) - 1)
+        return self._open
+
+    def accept(self, parsed: ParsedInstance) -> None:
+        """Raise `_Refused` unless the instance may be stored by this request."""
+        named = (
+            ("SOPClassUID", parsed.sop_class_uid),
+            ("SOPInstanceUID", parsed.sop_uid),
+            ("StudyInstanceUID", parsed.study_uid),
+            ("SeriesInstanceUID", parsed.series_uid),
+        )
+        missing = [name for name, uid in named if not uid]
+        if missing:
+            raise _Refused(CANNOT_UNDERSTAND, f"the instance has no {', '.join(missing)}")
+        if self.study_uid is not None and parsed.study_uid != self.study_uid:
+            raise _Refused(
+                PROCESSING_FAILURE,
+                f"the instance belongs to study {parsed.study_uid}, the request is for "
+                f"study {self.study_uid}",
+            )
+
+    def queue(self, position: int, known: Ingested, new: NewInstance, writer: BlobWriter) -> None:
+        """The instance is complete; it is committed with those that follow."""
+        self._queue.append(_Queued(position, known, new, writer))
+        self._bytes += new.size
+        if len(self._queue) >= BATCH_PARTS or self._bytes >= BATCH_BYTES:
+            self.commit()
+
+    def commit(self) -> list[Ingested]:
+        """Make everything that is complete durable; the results so far."""
+        queued, self._queue, self._bytes = self._queue, [], 0
+        if queued:
+            self._index(self._store(queued))
+        return self.results
+
+    def abort(self) -> None:
+        """Give up what was not committed."""
+        if self._open is not None:
+            self._open.fail("the request was given up")
+        for item in self._queue:
+            item.writer.abort()
+        self._queue = []
+
+    def _store(self, queued: Sequence[_Queued]) -> list[_Queued]:
+        """Those whose bytes are durable now; a full disk fails only what did not fit."""
+        store = self.service.storages.default
+        try:
+            store.commit([item.writer for item in queued])
+            return list(queued)
+        except StorageError:
+            return [item for item in queued if self._store_one(store, item)]
+
+    def _store_one(self, store: BlobStore, item: _Queued) -> bool:
+        try:
+            store.commit([item.writer])
+        except StorageError as error:
+            item.writer.abort()
+            self._failed(item, error)
+            return False
+        return True
+
+    def _failed(self, item: _Queued, error: Exception) -> None:
+        refused = _refusal(error)
+        self.results[item.position] = replace(
+            item.known,
+            failure=refused.failure,
+            message=refused.message,
+            unavailable=refused.unavailable,
+        )
+
+    def _index(self, stored: Sequence[_Queued]) -> None:
+        if not stored:
+            return
+        try:
+            added = self.service.index.add(
+                [item.new for item in stored], overwrite=self.service.options.overwrite
+            )
+        except IndexFailure as error:
+            for item in stored:
+                self._failed(item, error)
+            self.service.forget([item.new.blob for item in stored])
+            return
+        for item, result in zip(stored, added, strict=True):
+            self.results[item.position] = replace(
+                item.known, orthanc_id=result.ids.instance, outcome=result.outcome
+            )
+        self.service.discard(added)
+
+
+class IngestService:
+    """The one way into the archive: STOW-RS, import and, later, retrieval from other servers."""
+
+    def __init__(
+        self,
+        storages: Storages,
+        index: Index,
+        dictionary: TagDictionary,
+        options: IngestOptions,
+    ) -> None:
+        self.storages = storages
+        self.index = index
+        self.dictionary = dictionary
+        self.options = options
+
+    def batch(self, origin: Origin, study_uid: str | None = None) -> Batch:
+        """Take in instances that arrive together; only those of `study_uid`, if it is given."""
+        return Batch(self, origin, study_uid)
+
+    def discard(self, added: Sequence[Added]) -> None:
+        """Delete the blobs that nobody needs any more; what fails is found by `check`."""
+        for result in added:
+            if result.discarded is not None:
+                with contextlib.suppress(StorageError):
+                    self.storages.delete(result.discarded)
+
+    def forget(self, blobs: Sequence[BlobRef]) -> None:
+        """Delete blobs whose commit to the index failed, unless it went through after all."""
+        try:
+            known = self.index.knows(blobs)
+        except IndexFailure:
+            log.warning("%d blobs are left to `check`: the index does not answer", len(blobs))
+            return
+        for blob in blobs:
+            if blob not in known:
+                with contextlib.suppress(StorageError):
+                    self.storages.delete(blob)

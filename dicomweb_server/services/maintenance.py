@@ -1,0 +1,143 @@
+"""Compares the index with the stored bytes, and reads the bytes again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+from dicomweb_server.dicom import DicomError, DicomReader, NotUnderstood, read_with_pydicom
+from dicomweb_server.interfaces.index import BlobRef, Index, NewInstance, Origin
+from dicomweb_server.interfaces.storage import BlobInfo, BlobStore, StorageError
+from dicomweb_server.services.ingest import IngestService
+from dicomweb_server.services.storages import Storages
+
+_PAGE = 200
+_READ = 1 << 20
+GRACE = timedelta(days=1)
+"""Blobs that nobody needs and that are younger than this are left alone: somebody may be writing
+them, or reading them, right now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found, in sentences; `unresolved` of the problems are left."""
+
+    problems: tuple[str, ...]
+    summary: str
+    unresolved: int = 0
+
+
+def _pages(items: Iterable[BlobInfo]) -> Iterator[list[BlobInfo]]:
+    iterator = iter(items)
+    while page := list(islice(iterator, _PAGE)):
+        yield page
+
+
+class Maintenance:
+    """Looks after one archive."""
+
+    def __init__(self, index: Index, storages: Storages) -> None:
+        self._index = index
+        self._storages = storages
+
+    def count_blobs(self) -> int:
+        """How many blobs the storages have."""
+        return sum(1 for store in self._storages.by_alias.values() for _ in store.iterate())
+
+    # --- check -----------------------------------------------------------------------------
+
+    def check(self, *, repair: bool = False) -> Report:
+        """Missing, wrong and superfluous blobs, and rows that contradict each other."""
+        contradictions = self._index.verify(repair=repair)
+        lost = list(self._lost())
+        young, old = self._orphans(repair=repair)
+        problems = [*contradictions, *lost]
+        problems += [f"{ref.storage}: {ref.key} belongs to no instance" for ref in old]
+        unresolved = len(lost) + (0 if repair else len(contradictions) + len(old))
+        summary = (
+            f"{self._index.statistics().instances} instances, {len(lost)} with missing or wrong "
+            f"files, {len(contradictions)} contradictions, {len(old)} files without instance"
+            + (f", {young} more that are younger than a day" if young else "")
+            + (" (mended)" if repair and (contradictions or old) else "")
+        )
+        return Report(tuple(problems), summary, unresolved)
+
+    def _lost(self) -> Iterator[str]:
+        """Instances whose bytes are not there or have another size."""
+        for ref, size in self._index.blobs():
+            try:
+                found = self._storages.of(ref).size(ref.key)
+            except StorageError as error:
+                if self._index.knows([ref]):  # else it was deleted while we looked
+                    yield f"{ref.storage}: {error}"
+                continue
+            if found != size:
+                yield f"{ref.storage}: {ref.key} has {found} bytes, the index says {size}"
+
+    def _orphans(self, *, repair: bool) -> tuple[int, list[BlobRef]]:
+        """How many young blobs nobody needs, and the old ones; those are deleted if asked."""
+        young, old = 0, []
+        limit = datetime.now(UTC) - GRACE
+        for alias, store in self._storages.by_alias.items():
+            for page in _pages(store.iterate()):
+                refs = {BlobRef(alias, info.key): info for info in page}
+                for ref in refs.keys() - self._index.knows(list(refs)):
+                    if refs[ref].modified > limit:
+                        young += 1
+                        continue
+                    old.append(ref)
+                    if repair:
+                        store.delete(ref.key)
+        return young, old
+
+    # --- reindex ---------------------------------------------------------------------------
+
+    def reindex(self, ingest: IngestService, progress: Callable[[int], object]) -> Report:
+        """Read every blob and tell the index; what cannot be read is reported and left alone."""
+        problems: list[str] = []
+        count = 0
+        for alias, store in self._storages.by_alias.items():
+            for page in _pages(store.iterate()):
+                news = []
+                for info in page:
+                    try:
+                        news.append(_read(ingest, store, BlobRef(alias, info.key), info))
+                    except (DicomError, StorageError) as error:
+                        problems.append(f"{alias}: {info.key}: {error}")
+                count += self._index.reindex(news)
+                progress(len(page))
+        return Report(tuple(problems), f"{count} instances are indexed")
+
+
+def _read(ingest: IngestService, store: BlobStore, ref: BlobRef, info: BlobInfo) -> NewInstance:
+    options = ingest.options
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    kind = {"dictionary": ingest.dictionary, "default_charset": options.default_charset}
+    with store.open(ref.key) as file:
+        reader: DicomReader | None = DicomReader(**kind)  # type: ignore[arg-type]
+        while data := file.read(_READ):
+            sha256.update(data)
+            md5.update(data)
+            try:
+                if reader is not None:
+                    reader.feed(data)
+            except NotUnderstood:
+                reader = None
+        try:
+            parsed = reader.close() if reader is not None else None
+        except NotUnderstood:
+            parsed = None
+        if parsed is None:
+            parsed = read_with_pydicom(file, **kind)  # type: ignore[arg-type]
+    return NewInstance(
+        parsed=parsed,
+        blob=ref,
+        size=info.size,
+        md5=md5.hexdigest() if options.md5 else "",
+        sha256=sha256.hexdigest(),
+        received=info.modified.replace(tzinfo=None),
+        origin=Origin("reindex"),
+    )

@@ -1,0 +1,225 @@
+"""Retrieve Metadata (PS3.18 10.4): assembled once, kept as files, sent as they are.
+
+The answer for a study or series is written to a file of the cache, plain and compressed, under a
+name that holds the index's version of the resource. The index is asked for that version with
+every request, so a change by any process is seen at once and an old file is never sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import logging
+import os
+import threading
+import uuid
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicomweb_server.dicom import JsonOptions, render
+from dicomweb_server.interfaces.auth import Scope
+from dicomweb_server.interfaces.index import Index, InstanceRecord
+from dicomweb_server.interfaces.metadata import MetadataMode
+from dicomweb_server.ps318.paths import Resource
+
+log = logging.getLogger(__name__)
+
+_COMPRESSION = 4
+_VARIANTS = 12
+"""Base URLs for which the answer of one resource is kept: a cache per `Host` header would let
+anybody fill the disk."""
+_TRIM_EVERY = 64
+
+Load = Callable[[InstanceRecord], Callable[[str], bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What an answer depends on; `etag` is its entity tag without quotes."""
+
+    resource: Resource
+    index_version: str
+    base_url: str
+    mode: str
+    scope: Scope
+
+    def digest(self, *more: str) -> str:
+        """A short text that differs whenever an answer may differ."""
+        parts = (self.index_version, self.base_url, self.mode, repr(self.scope), *more)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+class MetadataService:
+    """Answers Retrieve Metadata in the configured modes."""
+
+    def __init__(
+        self,
+        index: Index,
+        modes: Mapping[str, MetadataMode],
+        *,
+        studies: str,
+        series: str,
+        options: JsonOptions,
+        load: Load,
+        cache: AnswerCache | None,
+    ) -> None:
+        self._index = index
+        self._by_depth = (modes[studies], modes[series], modes["Full"])
+        self._options = options
+        self._load = load
+        self._cache = cache
+
+    def mode(self, resource: Resource) -> MetadataMode:
+        """The mode for a resource; a single instance is always answered in full."""
+        if resource.instance is not None:
+            return self._by_depth[2]
+        return self._by_depth[0 if resource.series is None else 1]
+
+    def version(self, resource: Resource, scope: Scope, base_url: str) -> Version | None:
+        """What the answer depends on right now; None when there is nothing."""
+        found = self._index.version(resource, scope)
+        if found is None:
+            return None
+        mode = f"{self.mode(resource).fingerprint} {self._options}"
+        return Version(resource, found, base_url, mode, scope)
+
+    def objects(self, version: Version) -> Iterator[tuple[InstanceRecord, bytes]]:
+        """The JSON object of each instance, ready to be sent."""
+        mode = self.mode(version.resource)
+        plain = self._options == JsonOptions()
+        for record, fragment in mode.fragments(version.resource, version.scope):
+            path = Resource(record.study_uid, record.series_uid, record.sop_uid).path
+            base = f"{version.base_url}{path}/bulk/"
+            load = None if plain else self._load(record)
+            yield record, render(fragment, base, self._options, load)
+
+    def array(self, version: Version) -> Iterator[bytes]:
+        """The JSON array, one piece for each instance."""
+        separator = b"["
+        for _, text in self.objects(version):
+            yield separator + text
+            separator = b","
+        yield b"[]" if separator == b"[" else b"]"
+
+    def file(self, version: Version, *, compressed: bool) -> Path | None:
+        """A file that holds the JSON array; None when it cannot or should not be kept."""
+        if self._cache is None or version.resource.instance is not None:
+            return None
+        return self._cache.file(version, lambda: self.array(version), compressed=compressed)
+
+
+class AnswerCache:
+    """Files with assembled answers below one folder, up to a number of bytes."""
+
+    def __init__(self, folder: Path, maximum: int) -> None:
+        self._folder = folder
+        self._maximum = maximum
+        self._locks: dict[str, threading.Lock] = {}
+        self._guard = threading.Lock()
+        self._written = 0
+
+    def file(
+        self, version: Version, pieces: Callable[[], Iterator[bytes]], *, compressed: bool
+    ) -> Path | None:
+        """The file of an answer, written first if need be; None when it cannot be."""
+        stem = self._stem(version)
+        name = f"{stem[1]}-{version.digest()}.json{'.gz' if compressed else ''}"
+        path = stem[0] / name
+        if path.exists():
+            return path
+        with self._single_flight(name.removesuffix(".gz")):
+            if path.exists():
+                return path
+            if not self._make_room(stem, version):
+                return None
+            try:
+                self._write(path.with_name(name.removesuffix(".gz")), pieces())
+            except OSError as error:
+                log.warning("the metadata cache %s cannot be written: %s", self._folder, error)
+                return None
+        return path if path.exists() else None
+
+    def _stem(self, version: Version) -> tuple[Path, str]:
+        """The folder of a resource's files, and how their names begin for its version."""
+        resource = hashlib.sha256(version.resource.path.encode()).hexdigest()[:24]
+        current = hashlib.sha256(version.index_version.encode()).hexdigest()[:12]
+        return self._folder / resource[:2] / resource, current
+
+    @contextlib.contextmanager
+    def _single_flight(self, name: str) -> Iterator[None]:
+        with self._guard:
+            lock = self._locks.setdefault(name, threading.Lock())
+        try:
+            with lock:
+                yield
+        finally:
+            with self._guard:
+                if not lock.locked():
+                    self._locks.pop(name, None)
+
+    def _make_room(self, stem: tuple[Path, str], version: Version) -> bool:
+        """Drop files of older versions; False when enough base URLs have files already."""
+        folder, current = stem
+        kept = 0
+        for path in folder.glob("*.json*") if folder.exists() else ():
+            if path.name.startswith(current):
+                kept += path.suffix == ".gz"
+            else:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+        return kept < _VARIANTS
+
+    def _write(self, path: Path, pieces: Iterator[bytes]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unique = uuid.uuid4().hex
+        plain, packed = (path.with_name(f"{path.name}{end}.{unique}") for end in ("", ".gz"))
+        try:
+            with plain.open("wb") as out, packed.open("wb") as raw:
+                with gzip.GzipFile("", "wb", _COMPRESSION, raw, mtime=0) as gz:
+                    for piece in pieces:
+                        out.write(piece)
+                        gz.write(piece)
+                size = out.tell() + raw.tell()
+            packed.rename(path.with_name(path.name + ".gz"))
+            plain.rename(path)
+        except BaseException:
+            for leftover in (plain, packed):
+                leftover.unlink(missing_ok=True)
+            raise
+        self._account(size)
+
+    def _account(self, size: int) -> None:
+        """Look at the size of the whole cache now and then."""
+        self._written += 1
+        if self._written % _TRIM_EVERY == 1 or size > self._maximum // 4:
+            self._trim()
+
+    def _trim(self) -> None:
+        """Delete the files that were written longest ago until the rest fits."""
+        files = []
+        for folder, _, names in os.walk(self._folder):
+            for name in names:
+                path = Path(folder, name)
+                with contextlib.suppress(OSError):
+                    status = path.stat()
+                    files.append((status.st_mtime, status.st_size, path))
+        total = sum(size for _, size, _ in files)
+        for _, size, path in sorted(files):
+            if total <= self._maximum:
+                return
+            with contextlib.suppress(OSError):
+                path.unlink()
+                total -= size
+
+
+def compressed_pieces(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces as one gzip stream."""
+    packer = zlib.compressobj(_COMPRESSION, zlib.DEFLATED, 31)
+    for piece in pieces:
+        packed = packer.compress(piece)
+        if packed:
+            yield packed
+    yield packer.flush()

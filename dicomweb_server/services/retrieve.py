@@ -1,0 +1,86 @@
+"""Retrieve instances (PS3.18 10.4): as they are stored, or in another uncompressed syntax."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dicomweb_server.dicom import PixelData, TagDictionary, can_convert, convert
+from dicomweb_server.interfaces.auth import Scope
+from dicomweb_server.interfaces.index import Index, InstanceRecord
+from dicomweb_server.ps318.media_types import EXPLICIT_VR_LITTLE_ENDIAN
+from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.services import blobs
+from dicomweb_server.services.storages import Storages
+
+UNCOMPRESSED = frozenset(
+    {
+        "1.2.840.10008.1.2",
+        "1.2.840.10008.1.2.1",
+        "1.2.840.10008.1.2.2",
+        "1.2.840.10008.1.2.1.99",
+    }
+)
+AS_STORED = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One instance on its way out: in the syntax `target`, converted if that is not the stored."""
+
+    record: InstanceRecord
+    target: str
+
+    @property
+    def as_stored(self) -> bool:
+        """Whether the stored bytes go out untouched."""
+        return self.target == self.record.transfer_syntax
+
+
+@dataclass(frozen=True)
+class RetrieveService:
+    """Finds instances and delivers their bytes."""
+
+    index: Index
+    storages: Storages
+    dictionary: TagDictionary
+
+    def records(self, resource: Resource, scope: Scope) -> Iterator[InstanceRecord]:
+        """The instances of a resource in a stable order."""
+        return self.index.instances(resource, scope)
+
+    def possible_syntaxes(self, resource: Resource, scope: Scope) -> frozenset[str]:
+        """The transfer syntaxes in which every instance of a resource can be delivered."""
+        stored = self.index.transfer_syntaxes(resource, scope)
+        choices = [UNCOMPRESSED if can_convert(s, s) else frozenset({s}) for s in stored]
+        return frozenset.intersection(*choices) if choices else frozenset()
+
+    @staticmethod
+    def delivery(record: InstanceRecord, syntax: str | None) -> Delivery:
+        """How an instance goes out when `syntax` was negotiated.
+
+        None is the default (PS3.18 8.7.3.5.2): Explicit VR Little Endian, unless that needs a
+        codec; "*" is whatever is stored.
+        """
+        stored = record.transfer_syntax
+        if syntax == AS_STORED:
+            return Delivery(record, stored)
+        if syntax is None:
+            syntax = EXPLICIT_VR_LITTLE_ENDIAN if can_convert(stored, stored) else stored
+        return Delivery(record, syntax)
+
+    def content(self, delivery: Delivery) -> Iterator[bytes]:
+        """The bytes of the file; raises `BlobNotFound` before the first when they are gone."""
+        record = delivery.record
+        if delivery.as_stored:
+            return blobs.stream(self.storages, record)
+        details = self.index.details(record.row)
+        packed = details.pixel_data if details else None
+        return convert(
+            blobs.reader(self.storages, record),
+            record.size,
+            record.transfer_syntax,
+            delivery.target,
+            PixelData.from_bytes(packed) if packed else None,
+            dictionary=self.dictionary,
+        )

@@ -1,0 +1,205 @@
+"""Searches (PS3.18 10.6): what the index can do, it does; the rest is filtered from headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from dicomweb_server.dicom import TagDictionary
+from dicomweb_server.interfaces.auth import Scope
+from dicomweb_server.interfaces.index import Found, Index
+from dicomweb_server.ps318 import attributes as sets
+from dicomweb_server.ps318.errors import BadRequest
+from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
+
+SCAN_LIMIT = 10_000
+"""Headers that one search reads at most to filter by attributes that are not indexed."""
+
+_PLACEHOLDER = b"\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of matches: JSON objects with 0x1F for the base URL; `more` follow if asked."""
+
+    answers: list[bytes]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SearchLimits:
+    """The server's own maxima; 0 is none."""
+
+    results: int = 0
+    instances: int = 0
+
+    def of(self, level: QueryLevel) -> int:
+        """The maximum for searches of a level."""
+        return self.instances if level is QueryLevel.INSTANCE else self.results
+
+
+class SearchService:
+    """Answers queries of all levels."""
+
+    def __init__(self, index: Index, dictionary: TagDictionary, limits: SearchLimits) -> None:
+        self._index = index
+        self._dictionary = dictionary
+        self._limits = limits
+
+    def search(self, query: Query, scope: Scope, *, without: Sequence[QueryLevel] = ()) -> Page:
+        """One page of matches; raises `BadRequest` when too many headers had to be read.
+
+        `without` are levels above that of the query whose default attributes are left out.
+        """
+        maximum = self._limits.of(query.level)
+        asked = query.limit
+        capped = maximum if maximum and (asked is None or asked > maximum) else asked
+        # One more than the page shows whether the server's maximum cut the answer.
+        probe = replace(query, limit=None if capped is None else capped + (capped != asked))
+        found = self._matches(probe, scope, _dropped(query, without))
+        more = capped is not None and len(found) > capped
+        return Page(found[:capped] if more else found, more)
+
+    def _matches(self, query: Query, scope: Scope, dropped: frozenset[str]) -> list[bytes]:
+        rest = [c for c in query.conditions if not self._index.answers(c, query.level)]
+        extra = self._extra(query)
+        if rest:
+            found = self._filtered(query, rest, scope)
+        else:
+            found = self._index.search(query, scope, attributes=bool(extra) or query.include.all)
+        if not extra and not query.include.all and not dropped:
+            return [match.answer for match in found]
+        return [self._edited(query, match, extra, dropped) for match in found]
+
+    # --- filtering what the index cannot ---------------------------------------------------
+
+    def _filtered(self, query: Query, rest: Sequence[Condition], scope: Scope) -> list[Found]:
+        indexed = tuple(c for c in query.conditions if c not in rest)
+        narrowed = replace(query, conditions=indexed, limit=None, offset=0)
+        stop = None if query.limit is None else query.offset + query.limit
+        matches = self._matching(narrowed, rest, scope)
+        return list(islice(matches, query.offset, stop))
+
+    def _matching(self, query: Query, rest: Sequence[Condition], scope: Scope) -> Iterator[Found]:
+        """Each match of which any instance fulfils all the conditions."""
+        done = -1
+        for count, (found, header) in enumerate(self._index.scan(query, scope), 1):
+            if count > SCAN_LIMIT:
+                names = ", ".join(self._name(condition.tag) for condition in rest)
+                raise BadRequest(
+                    f"the search by {names} would have to look at more than {SCAN_LIMIT} "
+                    f"instances, because the index does not hold it; add a condition that "
+                    f"narrows the search, such as PatientID or StudyDate"
+                )
+            if found.row != done:
+                attributes = orjson.loads(header.replace(_PLACEHOLDER, b""))
+                if all(condition.matches(attributes) for condition in rest):
+                    done = found.row
+                    yield found
+
+    def _name(self, tag: str) -> str:
+        return self._dictionary.keyword(tag) or tag
+
+    # --- attributes beyond the default ones ------------------------------------------------
+
+    def _extra(self, query: Query) -> tuple[str, ...]:
+        """Tags that the default answer of the level may lack."""
+        asked = [condition.tag for condition in query.conditions]
+        asked += query.include.tags
+        present = _defaults(query.level)
+        return tuple(dict.fromkeys(tag for tag in asked if tag not in present))
+
+    def _edited(
+        self, query: Query, match: Found, extra: Sequence[str], dropped: frozenset[str]
+    ) -> bytes:
+        answer: dict[str, Any] = orjson.loads(match.answer.replace(_PLACEHOLDER, b""))
+        ready: dict[str, Any] = {}
+        for text in match.attributes:
+            ready |= orjson.loads(text)
+        if query.include.all:
+            answer = self._everything(query.level, match, ready) | answer
+        else:
+            answer |= self._wanted(query.level, match, ready, extra)
+        return _dump({tag: value for tag, value in answer.items() if tag not in dropped})
+
+    def _wanted(
+        self, level: QueryLevel, match: Found, ready: dict[str, Any], extra: Sequence[str]
+    ) -> dict[str, Any]:
+        """Those of the extra attributes that the data has."""
+        found = {tag: ready[tag] for tag in extra if tag in ready}
+        missing = [tag for tag in extra if tag not in found and tag not in _KEPT_READY[level]]
+        if missing:
+            header = self._header(level, match)
+            found |= {tag: header[tag] for tag in missing if tag in header}
+        return {tag: _without_bulk(value) for tag, value in found.items()}
+
+    def _everything(self, level: QueryLevel, match: Found, ready: dict[str, Any]) -> dict[str, Any]:
+        """All that is known at the level: for an instance its whole header."""
+        known = self._header(level, match) if level is QueryLevel.INSTANCE else ready
+        return {tag: _without_bulk(value) for tag, value in known.items()}
+
+    def _header(self, level: QueryLevel, match: Found) -> dict[str, Any]:
+        header = self._index.representative(level, match.row)
+        loaded: dict[str, Any] = orjson.loads(header.replace(_PLACEHOLDER, b""))
+        return loaded
+
+
+def _dump(answer: dict[str, Any]) -> bytes:
+    """The JSON text, with the placeholder before the path of RetrieveURL again."""
+    path = orjson.dumps(answer[sets.RETRIEVE_URL]["Value"][0])
+    url = orjson.Fragment(b'"' + _PLACEHOLDER + path[1:])
+    marked = answer | {sets.RETRIEVE_URL: {"vr": "UR", "Value": [url]}}
+    return orjson.dumps(marked, option=orjson.OPT_SORT_KEYS)
+
+
+def _dropped(query: Query, levels: Sequence[QueryLevel]) -> frozenset[str]:
+    """The default attributes of levels that nobody asked for by name."""
+    asked = {condition.tag for condition in query.conditions} | set(query.include.tags)
+    kept = asked | sets.DEFAULT[query.level].keys()
+    return frozenset(tag for level in levels for tag in sets.DEFAULT[level] if tag not in kept)
+
+
+def _without_bulk(value: Any) -> Any:
+    """An attribute as a search shows it: values that are not in the header are left out."""
+    if not isinstance(value, dict):
+        return value
+    if "BulkDataURI" in value:
+        return {"vr": value["vr"]}
+    if value.get("vr") == "SQ" and "Value" in value:
+        items = [
+            {tag: _without_bulk(inner) for tag, inner in item.items()} for item in value["Value"]
+        ]
+        return {"vr": "SQ", "Value": items}
+    return value
+
+
+def _defaults(level: QueryLevel) -> frozenset[str]:
+    tags = {sets.SPECIFIC_CHARACTER_SET, sets.RETRIEVE_URL, sets.INSTANCE_AVAILABILITY}
+    for of_level in (*sets.PARENTS[level], level):
+        tags |= sets.DEFAULT[of_level].keys()
+    if level is QueryLevel.STUDY:
+        tags |= {sets.MODALITIES_IN_STUDY, sets.NUMBER_OF_STUDY_RELATED_SERIES}
+        tags.add(sets.NUMBER_OF_STUDY_RELATED_INSTANCES)
+    if level is QueryLevel.SERIES:
+        tags.add(sets.NUMBER_OF_SERIES_RELATED_INSTANCES)
+    if level is QueryLevel.INSTANCE:
+        tags.add(sets.AVAILABLE_TRANSFER_SYNTAX_UID)
+    return frozenset(tags)
+
+
+def _kept(level: QueryLevel) -> frozenset[str]:
+    """Tags that the index has ready if the data has them at all."""
+    kept: set[str] = set(sets.COUNTS) | {sets.MODALITIES_IN_STUDY, sets.SOP_CLASSES_IN_STUDY}
+    for of_level in (*sets.PARENTS[level], level):
+        if of_level is not QueryLevel.INSTANCE:
+            kept |= set(sets.MAIN[of_level])
+    return frozenset(kept)
+
+
+_KEPT_READY = {
+    level: _kept(level) for level in (QueryLevel.STUDY, QueryLevel.SERIES, QueryLevel.INSTANCE)
+}

@@ -1,0 +1,121 @@
+"""Options of the core that more than one part reads, and the sections that choose providers."""
+
+from __future__ import annotations
+
+from dicomweb_server.config import (
+    IGNORE_UNKNOWN,
+    Option,
+    boolean,
+    mapping,
+    one_of,
+    text,
+    texts,
+    whole,
+)
+
+NAME = Option("Name", "MyOrthanc", "Name of this server.", text)
+HTTP_PORT = Option("HttpPort", 8042, "TCP port of the HTTP server.", whole(1, 65535))
+HTTP_BIND_ADDRESSES = Option(
+    "HttpBindAddresses",
+    (),
+    "Addresses to listen on; empty: loopback, or all when RemoteAccessAllowed.",
+    texts,
+)
+HTTP_WORKERS = Option("HttpWorkers", 0, "Server processes; 0: one for each core.", whole())
+HTTP_THREADS = Option(
+    "HttpThreadsCount", 50, "Requests that run at the same time in each process.", whole(1, 1000)
+)
+STORAGE_DIRECTORY = Option(
+    "StorageDirectory", "data", "Folder of the DICOM files; relative to this file.", text
+)
+INDEX_DIRECTORY = Option(
+    "IndexDirectory", "", "Folder of the index and caches; empty: StorageDirectory.", text
+)
+READ_ONLY = Option("ReadOnly", False, "Refuse to store and delete.", boolean)
+MAXIMUM_BODY = Option(
+    "MaximumRequestBodySizeMB", 0, "Largest body of a request, in MiB; 0: no limit.", whole()
+)
+DESCRIBE_ERRORS = Option(
+    "HttpDescribeErrors", True, "Answer errors with a JSON document instead of nothing.", boolean
+)
+COMPRESSION = Option(
+    "HttpCompressionEnabled",
+    True,
+    "Send JSON and XML compressed to clients that accept gzip.",
+    boolean,
+)
+
+REQUEST_TIMEOUT = Option(
+    "HttpRequestTimeout",
+    30,
+    "Seconds that a connection may stay silent in the middle of a request or answer.",
+    whole(1),
+)
+
+ROOT = Option("DicomWeb.Root", "/dicom-web/", "Root of the DICOMweb routes.", text)
+PUBLIC_ROOT = Option(
+    "DicomWeb.PublicRoot", "", "Root in generated URLs; empty: DicomWeb.Root.", text
+)
+ENABLE = Option("DicomWeb.Enable", True, "Whether the DICOMweb routes exist.", boolean)
+HOST = Option(
+    "DicomWeb.Host",
+    "",
+    'Host of generated URLs; empty (or "localhost"): the one that the client called.',
+    text,
+)
+SSL = Option("DicomWeb.Ssl", False, "Generate https:// URLs.", boolean)
+STUDIES_METADATA = Option(
+    "DicomWeb.StudiesMetadata", "Full", "Mode of the metadata of studies.", text
+)
+SERIES_METADATA = Option("DicomWeb.SeriesMetadata", "Full", "Mode of the metadata of series.", text)
+
+STORAGES = Option(
+    "Storages",
+    {},
+    'Storages by alias: {"default": {"Type": "filesystem", "Path": "..."}}.',
+    mapping,
+)
+DEFAULT_STORAGE = Option(
+    "DefaultStorage", "default", "Alias of the storage that new instances go to.", text
+)
+INDEX = Option("Index", {}, 'The index: {"Type": "sql", "Url": "..."}.', mapping)
+STATE_STORE = Option("StateStore", {}, 'The state store: {"Type": "sql"}.', mapping)
+AUTHENTICATION = Option(
+    "Authentication", {}, 'Who finds out who asks: {"Order": ["basic"]}.', mapping
+)
+AUTHORIZATION = Option(
+    "Authorization", {}, 'Who may do what: {"Type": "allow-authenticated"}.', mapping
+)
+
+REMOTE_ACCESS = Option("RemoteAccessAllowed", False, "Serve clients on other machines.", boolean)
+REMOTE_ACCESS_OLD = Option(
+    "RemoteAccessEnabled", False, "Older spelling of RemoteAccessAllowed.", boolean
+)
+AUTHENTICATION_ENABLED = Option(
+    "AuthenticationEnabled",
+    None,
+    "Whether clients must log in; null: if RemoteAccessAllowed.",
+    lambda value: None if value is None else boolean(value),
+)
+
+LOG_LEVEL = Option(
+    "LogLevel",
+    "info",
+    "Least important messages that are logged.",
+    one_of("debug", "info", "warning", "error"),
+)
+
+OPTIONS = (
+    *(NAME, HTTP_PORT, HTTP_BIND_ADDRESSES, HTTP_WORKERS, HTTP_THREADS),
+    *(STORAGE_DIRECTORY, INDEX_DIRECTORY, READ_ONLY, MAXIMUM_BODY, DESCRIBE_ERRORS, COMPRESSION),
+    REQUEST_TIMEOUT,
+    *(ROOT, PUBLIC_ROOT, ENABLE, HOST, SSL, STUDIES_METADATA, SERIES_METADATA),
+    *(STORAGES, DEFAULT_STORAGE, INDEX, STATE_STORE, AUTHENTICATION, AUTHORIZATION),
+    *(REMOTE_ACCESS, REMOTE_ACCESS_OLD, AUTHENTICATION_ENABLED, LOG_LEVEL, IGNORE_UNKNOWN),
+)
+
+
+def slashed(root: str) -> str:
+    """A root with a slash at both ends."""
+    stripped = root.strip("/")
+    return f"/{stripped}/" if stripped else "/"

@@ -1,0 +1,123 @@
+"""Puts an application together."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from dicomweb_server.config import Config, ConfigError, Option, check, load_raw, locate
+from dicomweb_server.context import ServerContext
+from dicomweb_server.http.access import CONTEXT_KEY
+from dicomweb_server.http.errors import register_error_handlers
+from dicomweb_server.options import CORE_OPTIONS
+from dicomweb_server.plugins import DISABLED, PLUGINS, Extensions, load_extensions
+from dicomweb_server.providers import build_context
+from dicomweb_server.settings import DESCRIBE_ERRORS, ENABLE, READ_ONLY, ROOT, slashed
+from dicomweb_server.web.access import check_access, check_routes, install_access
+from dicomweb_server.web.paths import tidy_paths
+from dicomweb_server.web.requests import install_request_log
+from dicomweb_server.web.server import server
+from dicomweb_server.web.studies import studies_blueprint
+
+log = logging.getLogger(__name__)
+
+
+def load_all(
+    raw: Mapping[str, Any],
+    *,
+    base: Path,
+    source: Path | None = None,
+    extra: Sequence[tuple[str, object]] = (),
+) -> tuple[Config, Extensions]:
+    """The extensions that a configuration names, and the configuration checked with their options."""
+    # Which extensions there are decides which options exist: these two are read first.
+    first = check(
+        {key: raw[key] for key in (DISABLED.name, PLUGINS.name) if key in raw},
+        (DISABLED, PLUGINS),
+        base=base,
+        source=source,
+    )
+    extensions = load_extensions(
+        disabled=first[DISABLED],
+        paths=[first.path(text) for text in first[PLUGINS]],
+        extra=extra,
+    )
+    declared: dict[str, Option[Any]] = {option.name: option for option in CORE_OPTIONS}
+    for owner, option in extensions.collect("register_options"):
+        if not isinstance(option, Option):
+            raise ConfigError(f"extension {owner}: register_options returned {option!r}")
+        if option.name in declared:
+            raise ConfigError(f"extension {owner}: the option {option.name} is declared already")
+        declared[option.name] = option
+    config = check(raw, declared.values(), base=base, source=source)
+    return config, extensions
+
+
+def read_configuration(
+    config: Mapping[str, Any] | Path | None, beside: Path | None = None
+) -> tuple[dict[str, Any], Path, Path | None]:
+    """The unchecked document, the folder that its paths are relative to, and where it stands."""
+    if isinstance(config, Mapping):
+        return dict(config), Path.cwd(), None
+    source = config if config is not None else locate(os.environ, beside)
+    if source is None:
+        return {}, Path.cwd(), None
+    base = source if source.is_dir() else source.parent
+    return load_raw(source), base.absolute(), source
+
+
+def create_context(
+    config: Mapping[str, Any] | Path | None = None,
+    *,
+    beside: Path | None = None,
+    extra: Sequence[tuple[str, object]] = (),
+) -> ServerContext:
+    """The context for a configuration: a mapping, a file or folder, or None to look for one."""
+    raw, base, source = read_configuration(config, beside)
+    checked, extensions = load_all(raw, base=base, source=source, extra=extra)
+    for warning in (*checked.warnings, *extensions.warnings):
+        log.warning("%s", warning)
+    return build_context(extensions, checked)
+
+
+def create_app(
+    config: Mapping[str, Any] | Path | None = None,
+    *,
+    beside: Path | None = None,
+    extra: Sequence[tuple[str, object]] = (),
+) -> Flask:
+    """The WSGI application. Raises `ConfigError` with a sentence when it cannot start.
+
+    `config`: a mapping, a file or folder; None looks for `DICOMWEB_SERVER_CONFIG`, then for
+    `config.json` in the folder `beside`. `extra`: (name, extension) pairs of the caller.
+    """
+    context = create_context(config, beside=beside, extra=extra)
+    check_access(context)
+    context.index.migrate()
+    return build_app(context)
+
+
+def build_app(context: ServerContext) -> Flask:
+    """The WSGI application of a context."""
+    app = Flask("dicomweb_server", static_folder=None)
+    app.extensions[CONTEXT_KEY] = context
+    app.config["DICOMWEB_DESCRIBE_ERRORS"] = context.config[DESCRIBE_ERRORS]
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    install_request_log(app)
+    install_access(app, context)
+    register_error_handlers(app)
+    app.register_blueprint(server)
+    config = context.config
+    if config[ENABLE]:
+        root = slashed(config[ROOT])
+        app.register_blueprint(studies_blueprint(root, read_only=config[READ_ONLY]))
+    context.extensions.hook.prepare_app(app=app, context=context)
+    check_routes(app)
+    app.wsgi_app = tidy_paths(app.wsgi_app)  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,53 @@
+"""What every request gets: an identifier, a line in the access log, safe headers."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+
+from flask import Flask, Response, g, request
+
+from dicomweb_server.web.access import remote_address
+from dicomweb_server.web.body import finish_early
+
+access_log = logging.getLogger("dicomweb_server.access")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def install_request_log(app: Flask) -> None:
+    """Identify and log every request. Query strings hold patient data and are never logged."""
+
+    def begin() -> None:
+        g.started = time.perf_counter()
+        given = request.environ.get("HTTP_X_REQUEST_ID", "")
+        g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+    def end(answer: Response) -> Response:
+        answer.headers["X-Request-ID"] = g.request_id
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        if g.get("close_connection") or (answer.status_code in (401, 403) and _has_body()):
+            finish_early(answer)
+        if access_log.isEnabledFor(logging.INFO):
+            access_log.info(
+                "%s %s %s %s %d %.1fms %s",
+                remote_address() or "-",
+                getattr(g.get("identity"), "user", "") or "-",
+                request.method,
+                request.path,
+                answer.status_code,
+                (time.perf_counter() - g.started) * 1000,
+                g.request_id,
+            )
+        return answer
+
+    app.before_request(begin)
+    app.after_request(end)
+
+
+def _has_body() -> bool:
+    environ = request.environ
+    return environ.get("CONTENT_LENGTH", "0") not in ("", "0") or bool(
+        environ.get("HTTP_TRANSFER_ENCODING")
+    )

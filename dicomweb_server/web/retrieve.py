@@ -1,0 +1,264 @@
+"""WADO-RS (PS3.18 10.4): instances, their metadata, and bulk data."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import orjson
+from flask import Response, g, request
+
+from dicomweb_server.dicom.xml_model import to_native_xml
+from dicomweb_server.http.access import current_context
+from dicomweb_server.http.answers import (
+    accepts_gzip,
+    choose,
+    file_answer,
+    json_answer,
+    not_modified,
+    ranged_answer,
+    stream_answer,
+    with_etag,
+)
+from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.urls import base_url
+from dicomweb_server.interfaces.index import InstanceRecord
+from dicomweb_server.ps318.accept import ANY, Offer
+from dicomweb_server.ps318.errors import NotAcceptable
+from dicomweb_server.ps318.media_types import DICOM, DICOM_JSON, DICOM_XML, JSON, OCTET_STREAM
+from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
+from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.services import blobs
+from dicomweb_server.services.bulk import BulkValue
+from dicomweb_server.services.metadata import Version, compressed_pieces
+from dicomweb_server.services.retrieve import Delivery, RetrieveService
+from dicomweb_server.web import body
+
+_COUNTED = 5000
+"""Instances whose sizes are added up for a Content-Length; longer answers go out without."""
+
+
+def _base() -> str:
+    return base_url(current_context().config, request.environ)
+
+
+def _missing(resource: Resource) -> HttpError:
+    return HttpError(404, f"there is no {resource.path}")
+
+
+# --- instances -----------------------------------------------------------------------------
+
+
+def _syntax(service: RetrieveService, resource: Resource) -> tuple[bool, str | None]:
+    """Whether the answer is multipart, and the transfer syntax that was negotiated."""
+    many = Offer(DICOM, multipart=True, transfer_syntaxes=ANY, as_stored=True)
+    offers = [many]
+    if resource.instance is not None:
+        offers.append(Offer(DICOM, transfer_syntaxes=ANY, as_stored=True))
+    match = choose(offers)
+    if match.transfer_syntax in (None, "*"):
+        return match.offer.multipart, match.transfer_syntax
+    # A certain syntax is wanted: only now is it worth finding out which ones there are.
+    possible = service.possible_syntaxes(resource, g.scope)
+    if not possible:
+        raise NotAcceptable(
+            "the instances have no transfer syntax in common; possible is "
+            f'multipart/related; type="{DICOM}"; transfer-syntax=*'
+        )
+    exact = [
+        Offer(o.media_type, o.multipart, frozenset({uid}))
+        for o in offers
+        for uid in sorted(possible)
+    ]
+    match = choose([*exact, *offers[:0]])
+    return match.offer.multipart, match.transfer_syntax
+
+
+def retrieve(resource: Resource) -> Response:
+    """The instances of a study or series, or one instance."""
+    service = current_context().services.retrieve
+    records = service.records(resource, g.scope)
+    page = list(islice(records, _COUNTED))
+    if not page:
+        raise _missing(resource)
+    multipart, syntax = _syntax(service, resource)
+    body.set_timeout()
+    if multipart:
+        return _multipart(service, page, records, syntax)
+    if len(page) > 1:
+        raise HttpError(
+            409,
+            f"{len(page)} patients have an instance {resource.instance}; "
+            f"ask for multipart/related to get all of them",
+        )
+    return _single(service, service.delivery(page[0], syntax))
+
+
+def _single(service: RetrieveService, delivery: Delivery) -> Response:
+    record = delivery.record
+    etag = f"{record.row:x}-{record.blob.key[-32:]}-{delivery.target}"
+    cached = not_modified(etag)
+    if cached is not None:
+        return cached
+    content_type = f"{DICOM}; transfer-syntax={delivery.target}"
+    if not delivery.as_stored:
+        return with_etag(stream_answer(service.content(delivery), content_type), etag)
+    path = blobs.local_path(service.storages, record)
+    if path is not None and "HTTP_RANGE" not in request.environ:
+        with contextlib.suppress(FileNotFoundError):
+            answer = with_etag(file_answer(path, content_type), etag)
+            answer.headers["Accept-Ranges"] = "bytes"
+            return answer
+    read = blobs.reader(service.storages, record)
+
+    def stream(offset: int, length: int) -> Iterator[bytes]:
+        return blobs.stream_range(read, offset, length)
+
+    return ranged_answer(stream, record.size, content_type, etag)
+
+
+def _multipart(
+    service: RetrieveService,
+    page: Sequence[InstanceRecord],
+    more: Iterator[InstanceRecord],
+    syntax: str | None,
+) -> Response:
+    encoder = MultipartEncoder()
+    deliveries = [service.delivery(record, syntax) for record in page]
+    length: int | None = None
+    if len(page) < _COUNTED and all(delivery.as_stored for delivery in deliveries):
+        length = encoder.content_length(
+            (encoder.part_header(DICOM, d.record.size), d.record.size) for d in deliveries
+        )
+
+    def pieces() -> Iterator[bytes]:
+        for delivery in deliveries:
+            yield from _part(service, encoder, delivery)
+        for record in more:
+            yield from _part(service, encoder, service.delivery(record, syntax))
+        yield encoder.closing()
+
+    return stream_answer(pieces(), encoder.content_type(DICOM), length=length)
+
+
+def _part(
+    service: RetrieveService, encoder: MultipartEncoder, delivery: Delivery
+) -> Iterator[bytes]:
+    size = delivery.record.size if delivery.as_stored else None
+    content = service.content(delivery)
+    # The first bytes come before the header: a file that is gone must not leave half a part.
+    first = next(content, b"")
+    yield encoder.part_header(DICOM, size)
+    yield first
+    yield from content
+    yield PART_END
+
+
+# --- metadata ------------------------------------------------------------------------------
+
+_METADATA = (
+    Offer(DICOM_JSON),
+    Offer(JSON),
+    Offer(DICOM_XML, multipart=True),
+)
+
+
+def metadata(resource: Resource) -> Response:
+    """The metadata of a study, series or instance."""
+    offer = choose(_METADATA).offer
+    service = current_context().services.metadata
+    version = service.version(resource, g.scope, _base())
+    if version is None:
+        raise _missing(resource)
+    packed = offer.media_type != DICOM_XML and accepts_gzip()
+    etag = version.digest(offer.media_type, "gzip" if packed else "")
+    cached = not_modified(etag)
+    if cached is not None:
+        return cached
+    body.set_timeout()
+    if offer.media_type == DICOM_XML:
+        return with_etag(_metadata_xml(version), etag)
+    return with_etag(_metadata_json(version, packed=packed), etag)
+
+
+def _metadata_json(version: Version, *, packed: bool) -> Response:
+    service = current_context().services.metadata
+    if version.resource.instance is not None:
+        return json_answer(b"".join(service.array(version)))
+    path = service.file(version, compressed=packed)
+    if path is not None:
+        with contextlib.suppress(FileNotFoundError):  # dropped to make room a moment ago
+            return file_answer(path, DICOM_JSON, encoding="gzip" if packed else "")
+    pieces = service.array(version)
+    answer = stream_answer(compressed_pieces(pieces) if packed else pieces, DICOM_JSON)
+    if packed:
+        answer.headers["Content-Encoding"] = "gzip"
+    return answer
+
+
+def _metadata_xml(version: Version) -> Response:
+    encoder = MultipartEncoder()
+
+    def pieces() -> Iterator[bytes]:
+        for _, text in current_context().services.metadata.objects(version):
+            document = to_native_xml(orjson.loads(text))
+            yield encoder.part_header(DICOM_XML, len(document)) + document + PART_END
+        yield encoder.closing()
+
+    return stream_answer(pieces(), encoder.content_type(DICOM_XML))
+
+
+# --- bulk data -----------------------------------------------------------------------------
+
+
+def bulk(resource: Resource, path: str) -> Response:
+    """The value of one attribute."""
+    service = current_context().services.bulk
+    values = service.find(resource, path, g.scope)
+    if not values:
+        raise HttpError(404, f"{resource.path} has no value at {path}")
+    if len(values) > 1:
+        raise HttpError(409, f"{len(values)} patients have an instance {resource.instance}")
+    value = values[0]
+    many = Offer(OCTET_STREAM, multipart=True)
+    one = [Offer(OCTET_STREAM)] if len(value.parts) == 1 else []
+    # A range is of one value: multipart has none.
+    offers = [*one, many] if "HTTP_RANGE" in request.environ else [many, *one]
+    multipart = choose(offers).offer.multipart
+    body.set_timeout()
+    etag = f"{value.record.row:x}-{value.record.blob.key[-32:]}-{value.parts[0][0]:x}"
+    cached = not_modified(etag)
+    if cached is not None:
+        return cached
+    if multipart:
+        return with_etag(_bulk_parts(value, resource, path), etag)
+    read = service.read(value)
+    return ranged_answer(
+        lambda offset, length: blobs.stream_range(read, offset, length),
+        value.size,
+        OCTET_STREAM,
+        etag,
+    )
+
+
+def _bulk_parts(value: BulkValue, resource: Resource, path: str) -> Response:
+    service = current_context().services.bulk
+    encoder = MultipartEncoder()
+    location = f"{_base()}{resource.bulk(path.split('/'))}"
+    heads = [
+        encoder.part_header(OCTET_STREAM, length, content_location=location)
+        for _, length in value.parts
+    ]
+    length = encoder.content_length(
+        (head, part[1]) for head, part in zip(heads, value.parts, strict=True)
+    )
+
+    def pieces() -> Iterator[bytes]:
+        for number, head in enumerate(heads):
+            yield head
+            yield from service.part(value, number)
+            yield PART_END
+        yield encoder.closing()
+
+    return stream_answer(pieces(), encoder.content_type(OCTET_STREAM), length=length)

@@ -1,0 +1,203 @@
+"""The connection to the database: the one place that knows what is special about each kind."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, select, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from dicomweb_index_sql.schema import counters
+from dicomweb_server.interfaces.index import IndexFull, IndexUnavailable
+
+SEQUENCE = "sequence"
+
+
+class Database:
+    """One database, with one pool of connections for each process that uses it.
+
+    The engine is created on first use in each process: connections must not cross a fork.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        busy_seconds: float = 30.0,
+        unavailable: type[Exception] = IndexUnavailable,
+        full: type[Exception] = IndexFull,
+    ) -> None:
+        """`unavailable` and `full` are what errors of the driver become."""
+        self.url = make_url(url)
+        self._unavailable = unavailable
+        self._full = full
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._busy = busy_seconds
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._pid = 0
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of this process."""
+        if self._engine is None or self._pid != os.getpid():
+            with self._lock:
+                if self._engine is None or self._pid != os.getpid():
+                    self._engine = self._create()
+                    self._pid = os.getpid()
+        return self._engine
+
+    def _create(self) -> Engine:
+        if not self.is_sqlite:
+            return create_engine(self.url, pool_size=10, max_overflow=50, pool_pre_ping=True)
+        if self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(
+            self.url,
+            poolclass=QueuePool,
+            pool_size=16,
+            max_overflow=64,
+            connect_args={"check_same_thread": False, "timeout": self._busy},
+        )
+        event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+
+    def close(self) -> None:
+        """Give all connections of this process back."""
+        if self._engine is not None and self._pid == os.getpid():
+            self._engine.dispose()
+        self._engine = None
+
+    @contextmanager
+    def read(self, *, snapshot: bool = False) -> Iterator[Connection]:
+        """A connection for reading; with `snapshot` all statements see the same data."""
+        with self._translated(), self.engine.connect() as connection:
+            if not self.is_sqlite:
+                level = "REPEATABLE READ" if snapshot else "AUTOCOMMIT"
+                yield connection.execution_options(isolation_level=level)
+                return
+            # pysqlite is in autocommit mode (see _prepare_sqlite): transactions are explicit.
+            if snapshot:
+                connection.exec_driver_sql("BEGIN")
+            try:
+                yield connection
+            finally:
+                if snapshot:
+                    connection.exec_driver_sql("ROLLBACK")
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that commits at the end, or leaves nothing when an exception passes.
+
+        BEGIN IMMEDIATE: a deferred transaction that turns to writing late fails when another
+        process wrote meanwhile, however long the busy time-out is.
+        """
+        with self._translated(), self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                self._end(connection, "ROLLBACK")
+                raise
+            self._end(connection, "COMMIT")
+
+    def _end(self, connection: Connection, how: str) -> None:
+        if not self.is_sqlite:
+            connection.commit() if how == "COMMIT" else connection.rollback()
+            return
+        try:
+            connection.exec_driver_sql(how)
+        except SQLAlchemyError:
+            # A connection that is still inside of a transaction must not go back to the pool.
+            connection.invalidate()
+            if how == "COMMIT":
+                raise
+
+    def allocate(self, connection: Connection, count: int) -> int:
+        """The first of `count` numbers that were never given out before.
+
+        Row keys, revisions and the log of changes take theirs from this one sequence.
+        """
+        statement = (
+            update(counters)
+            .where(counters.c.name == SEQUENCE)
+            .values(value=counters.c.value + count)
+            .returning(counters.c.value)
+        )
+        last = connection.execute(statement).scalar_one()
+        return int(last) - count + 1
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turns what drivers raise into the exceptions of the interface."""
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._translate(str(error.orig)) from error
+        except SQLAlchemyError as error:
+            raise self._unavailable(f"the database cannot be used: {error}") from error
+        except OSError as error:
+            raise self._unavailable(f"the database cannot be used: {error.strerror}") from error
+
+    def _translate(self, message: str) -> Exception:
+        lower = message.lower()
+        if any(text in lower for text in _FULL):
+            return self._full("there is no room for the index to grow")
+        for text, sentence in _GONE:
+            if text in lower:
+                return self._unavailable(sentence)
+        return self._unavailable(f"the database failed: {message}")
+
+    def ping(self) -> None:
+        """Raise `IndexUnavailable` unless the database answers."""
+        with self.read() as connection:
+            connection.execute(select(counters.c.value)).first()
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "case_sensitive_like=ON",
+        "temp_store=MEMORY",
+        "cache_size=-32768",
+        "mmap_size=1073741824",
+    ):
+        _pragma(cursor, pragma)
+    cursor.close()
+
+
+def _pragma(cursor: sqlite3.Cursor, pragma: str) -> None:
+    # Several processes that create the database at once meet "database is locked" here: the
+    # change to WAL does not wait for the busy time-out.
+    for attempt in range(100):
+        try:
+            cursor.execute(f"PRAGMA {pragma}")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or attempt == 99:
+                raise
+            time.sleep(0.05)
+
+
+_FULL = ("database or disk is full", "no space left", "disk full")
+_GONE = (
+    ("locked", "the database is locked by another program"),
+    ("readonly", "the database cannot be written: its file or folder is read-only"),
+    ("unable to open", "the database file cannot be opened"),
+    ("no such table", "the database has no tables yet: run `dicomweb-server migrate`"),
+    ("no such column", "the database has an older schema: run `dicomweb-server migrate`"),
+)

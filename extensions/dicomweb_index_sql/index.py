@@ -1,0 +1,165 @@
+"""The index on a SQL database: `SqlIndex` puts the parts of this package together."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from datetime import UTC
+
+from sqlalchemy import or_, select, tuple_
+
+from dicomweb_index_sql import maintenance, migration, reads, search
+from dicomweb_index_sql.database import Database
+from dicomweb_index_sql.group_commit import GroupCommit
+from dicomweb_index_sql.options import BUSY_TIMEOUT, OPTIONS, database_url
+from dicomweb_index_sql.reindexing import reindex
+from dicomweb_index_sql.schema import changes, instances
+from dicomweb_index_sql.writer import BatchWriter, chunks
+from dicomweb_server.interfaces.auth import Scope
+from dicomweb_server.interfaces.index import (
+    Added,
+    BlobRef,
+    Change,
+    Details,
+    Found,
+    Index,
+    InstanceRecord,
+    NewInstance,
+    Overwrite,
+    Statistics,
+)
+from dicomweb_server.interfaces.provider import Settings
+from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
+
+_Job = tuple[Sequence[NewInstance], Overwrite]
+_BLOB_PAGE = 5000
+
+
+class SqlIndex(Index):
+    """The index on SQLite (a file in `IndexDirectory`) or whatever `Index.Url` names."""
+
+    name = "sql"
+    options = OPTIONS
+
+    def __init__(self, settings: Settings) -> None:
+        self.database = Database(database_url(settings), busy_seconds=settings[BUSY_TIMEOUT])
+        self._commits: GroupCommit[_Job, list[Added]] = GroupCommit(self._add_all)
+
+    def check(self) -> None:
+        migration.require_current(self.database)
+
+    def close(self) -> None:
+        self.database.close()
+
+    # --- writing ---------------------------------------------------------------------------
+
+    def add(
+        self, instances: Sequence[NewInstance], *, overwrite: Overwrite = Overwrite.NEVER
+    ) -> list[Added]:
+        return self._commits.submit((instances, overwrite)) if instances else []
+
+    def _add_all(self, jobs: Sequence[_Job]) -> list[list[Added]]:
+        batch = [(new, overwrite) for news, overwrite in jobs for new in news]
+        with self.database.write() as connection:
+            added = iter(BatchWriter(self.database, connection).add(batch))
+        return [[next(added) for _ in news] for news, _ in jobs]
+
+    def delete(self, resource: Resource, scope: Scope) -> list[BlobRef]:
+        if scope.nothing:
+            return []
+        with self.database.write() as connection:
+            return maintenance.delete_resource(self.database, connection, resource)
+
+    def reindex(self, instances: Sequence[NewInstance]) -> int:
+        with self.database.write() as connection:
+            return reindex(self.database, connection, instances)
+
+    # --- searching -------------------------------------------------------------------------
+
+    def answers(self, condition: Condition, level: QueryLevel) -> bool:
+        return search.answers(condition, level)
+
+    def search(self, query: Query, scope: Scope, *, attributes: bool = False) -> list[Found]:
+        return [] if scope.nothing else search.run(self.database, query, attributes=attributes)
+
+    def scan(self, query: Query, scope: Scope) -> Iterator[tuple[Found, bytes]]:
+        return iter(()) if scope.nothing else search.scan(self.database, query)
+
+    def representative(self, level: QueryLevel, row: int) -> bytes:
+        return search.representative(self.database, level, row)
+
+    # --- retrieving ------------------------------------------------------------------------
+
+    def version(self, resource: Resource, scope: Scope) -> str | None:
+        return None if scope.nothing else reads.version(self.database, resource)
+
+    def transfer_syntaxes(self, resource: Resource, scope: Scope) -> frozenset[str]:
+        return frozenset() if scope.nothing else reads.transfer_syntaxes(self.database, resource)
+
+    def instances(self, resource: Resource, scope: Scope) -> Iterator[InstanceRecord]:
+        if not scope.nothing:
+            for record, _ in reads.rows(self.database, resource, headers=False):
+                yield record
+
+    def headers(self, resource: Resource, scope: Scope) -> Iterator[tuple[InstanceRecord, bytes]]:
+        if not scope.nothing:
+            for record, row in reads.rows(self.database, resource, headers=True):
+                yield record, zlib.decompress(row.header)
+
+    def details(self, row: int) -> Details | None:
+        return reads.read_details(self.database, row)
+
+    # --- looking after it ------------------------------------------------------------------
+
+    def changes(self, *, after: int = 0, limit: int = 100) -> list[Change]:
+        statement = (
+            select(changes).where(changes.c.seq > after).order_by(changes.c.seq).limit(limit)
+        )
+        with self.database.read() as connection:
+            return [
+                Change(r.seq, r.kind, r.level, r.orthanc_id, r.date.replace(tzinfo=UTC))
+                for r in connection.execute(statement)
+            ]
+
+    def statistics(self) -> Statistics:
+        return maintenance.statistics(self.database)
+
+    def blobs(self) -> Iterator[tuple[BlobRef, int]]:
+        last = 0
+        while True:
+            statement = (
+                select(instances.c.id, instances.c.storage, instances.c.blob, instances.c.size)
+                .where(instances.c.id > last)
+                .order_by(instances.c.id)
+                .limit(_BLOB_PAGE)
+            )
+            with self.database.read() as connection:
+                page = connection.execute(statement).all()
+            for row in page:
+                yield BlobRef(row.storage, row.blob), row.size
+            if len(page) < _BLOB_PAGE:
+                return
+            last = page[-1].id
+
+    def knows(self, blobs: Sequence[BlobRef]) -> set[BlobRef]:
+        known: set[BlobRef] = set()
+        with self.database.read() as connection:
+            for part in chunks(blobs, 200):
+                statement = select(instances.c.storage, instances.c.blob).where(
+                    or_(
+                        *(
+                            tuple_(instances.c.storage, instances.c.blob)
+                            == tuple_(ref.storage, ref.key)
+                            for ref in part
+                        )
+                    )
+                )
+                known |= {BlobRef(*row) for row in connection.execute(statement)}
+        return known
+
+    def verify(self, *, repair: bool = False) -> list[str]:
+        return maintenance.verify(self.database, repair=repair)
+
+    def migrate(self) -> str:
+        return migration.migrate(self.database)

@@ -1,0 +1,218 @@
+"""Deletes, recounts and compares: everything that changes rows which are there already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from dicomweb_index_sql.database import Database
+from dicomweb_index_sql.reads import parameters, series_of
+from dicomweb_index_sql.schema import (
+    details,
+    instances,
+    patients,
+    series,
+    studies,
+    tombstones,
+)
+from dicomweb_index_sql.writer import chunks, finish_series, finish_study, utc_now, write_changes
+from dicomweb_server.interfaces.index import BlobRef, Statistics
+from dicomweb_server.ps318.paths import Resource
+
+_LOG = list[tuple[str, str, str]]
+
+
+def _doomed(connection: Connection, resource: Resource) -> list[Any]:
+    """The instance rows of a resource."""
+    named = parameters(resource)
+    parents = [row.id for row in series_of(connection, Resource(resource.study, resource.series))]
+    statement = select(
+        instances.c.id,
+        instances.c.orthanc_id,
+        instances.c.study_row,
+        instances.c.series_row,
+        instances.c.storage,
+        instances.c.blob,
+    )
+    found: list[Any] = []
+    for part in chunks(parents):
+        condition = instances.c.series_row.in_(part)
+        if "instance" in named:
+            condition &= instances.c.sop_uid == named["instance"]
+        found += connection.execute(statement.where(condition)).all()
+    return found
+
+
+def delete_resource(
+    database: Database, connection: Connection, resource: Resource
+) -> list[BlobRef]:
+    """Delete the instances of a resource and what becomes empty; leave tombstones."""
+    doomed = _doomed(connection, resource)
+    if not doomed:
+        return []
+    now = utc_now()
+    _remove(connection, details.c.instance_row, [row.id for row in doomed])
+    _remove(connection, instances.c.id, [row.id for row in doomed])
+    connection.execute(
+        insert(tombstones),
+        [
+            {"storage": r.storage, "blob": r.blob, "orthanc_id": r.orthanc_id, "date": now}
+            for r in doomed
+        ],
+    )
+    log: _LOG = [("DeletedInstance", "Instance", row.orthanc_id) for row in doomed]
+    recount(
+        database,
+        connection,
+        {row.series_row for row in doomed},
+        {row.study_row for row in doomed},
+        log,
+    )
+    write_changes(database, connection, log)
+    return [BlobRef(row.storage, row.blob) for row in doomed]
+
+
+def _remove(connection: Connection, column: Any, keys: Sequence[int]) -> None:
+    for part in chunks(keys):
+        connection.execute(delete(column.table).where(column.in_(part)))
+
+
+def recount(
+    database: Database,
+    connection: Connection,
+    series_rows: Iterable[int],
+    study_rows: Iterable[int],
+    log: _LOG,
+) -> None:
+    """Bring counts, answers and revisions in step with the instances; drop empty parents."""
+    revision = database.allocate(connection, 1)
+    for row in sorted(series_rows):
+        _recount_series(connection, row, revision, log)
+    for row in sorted(study_rows):
+        _recount_study(connection, row, revision, log)
+
+
+def _recount_series(connection: Connection, row: int, revision: int, log: _LOG) -> None:
+    count, size = connection.execute(
+        select(func.count(), func.coalesce(func.sum(instances.c.size), 0)).where(
+            instances.c.series_row == row
+        )
+    ).one()
+    found = connection.execute(select(series).where(series.c.id == row)).first()
+    if found is None:
+        return
+    if not count:
+        connection.execute(delete(series).where(series.c.id == row))
+        log.append(("DeletedSeries", "Series", found.orthanc_id))
+        return
+    study = connection.execute(select(studies).where(studies.c.id == found.study_row)).one()
+    values = dict(found._mapping) | {"instance_count": count, "size": int(size)}
+    finish_series(values, dict(study._mapping), revision)
+    connection.execute(update(series).where(series.c.id == row).values(values))
+
+
+def _recount_study(connection: Connection, row: int, revision: int, log: _LOG) -> None:
+    found = connection.execute(select(studies).where(studies.c.id == row)).first()
+    if found is None:
+        return
+    values = dict(found._mapping) | study_counts(connection, row)
+    if not values["instance_count"]:
+        connection.execute(delete(studies).where(studies.c.id == row))
+        log.append(("DeletedStudy", "Study", found.orthanc_id))
+        _drop_patient(connection, found.patient_row, log)
+        return
+    finish_study(values, revision)
+    connection.execute(update(studies).where(studies.c.id == row).values(values))
+
+
+def _drop_patient(connection: Connection, row: int, log: _LOG) -> None:
+    statement = select(studies.c.id).where(studies.c.patient_row == row).limit(1)
+    if connection.execute(statement).first() is None:
+        found = connection.execute(select(patients).where(patients.c.id == row)).one()
+        connection.execute(delete(patients).where(patients.c.id == row))
+        log.append(("DeletedPatient", "Patient", found.orthanc_id))
+
+
+def study_counts(connection: Connection, row: int) -> dict[str, Any]:
+    """What the rows of a study's series and instances say its counts must be."""
+    of_study = series.c.study_row == row
+    modalities = connection.execute(select(series.c.modality).where(of_study).distinct())
+    classes = connection.execute(
+        select(instances.c.sop_class_uid).where(instances.c.study_row == row).distinct()
+    )
+    counted = connection.execute(
+        select(func.count(), func.coalesce(func.sum(instances.c.size), 0)).where(
+            instances.c.study_row == row
+        )
+    ).one()
+    return {
+        "modalities": sorted({_first(value) for (value,) in modalities} - {""}),
+        "sop_classes": sorted({value or "" for (value,) in classes} - {""}),
+        "series_count": connection.execute(
+            select(func.count()).select_from(series).where(of_study)
+        ).scalar_one(),
+        "instance_count": counted[0],
+        "size": int(counted[1]),
+    }
+
+
+def _first(modality: str | None) -> str:
+    return (modality or "").split("\\")[0]
+
+
+def verify(database: Database, *, repair: bool) -> list[str]:
+    """Sentences about every study and series whose counts are wrong; mends them if asked."""
+    with database.read(snapshot=True) as connection:
+        wrong_series = dict(_wrong_series(connection))
+        wrong_studies = dict(_wrong_studies(connection))
+    if repair and (wrong_series or wrong_studies):
+        with database.write() as connection:
+            log: _LOG = []
+            recount(database, connection, wrong_series, wrong_studies, log)
+            write_changes(database, connection, log)
+    return [*wrong_studies.values(), *wrong_series.values()]
+
+
+def _wrong_series(connection: Connection) -> Iterator[tuple[int, str]]:
+    counted = (
+        select(instances.c.series_row, func.count().label("count"))
+        .group_by(instances.c.series_row)
+        .subquery()
+    )
+    statement = select(
+        series.c.id, series.c.orthanc_id, series.c.instance_count, counted.c.count
+    ).join_from(series, counted, series.c.id == counted.c.series_row, isouter=True)
+    for row in connection.execute(statement):
+        if row.instance_count != (row.count or 0):
+            yield (
+                row.id,
+                f"series {row.orthanc_id} says it has {row.instance_count} instances, "
+                f"it has {row.count or 0}",
+            )
+
+
+def _wrong_studies(connection: Connection) -> Iterator[tuple[int, str]]:
+    for row in connection.execute(select(studies)):
+        actual = study_counts(connection, row.id)
+        for name, value in actual.items():
+            stored = row._mapping[name]
+            if (sorted(stored) if isinstance(stored, list) else stored) != value:
+                yield row.id, f"study {row.orthanc_id}: {name} is {stored}, should be {value}"
+        if orjson.loads(row.answer.replace(b"\x1f", b"")).get("00201208", {}).get("Value") != [
+            actual["instance_count"]
+        ]:
+            yield row.id, f"study {row.orthanc_id}: its ready answer is out of date"
+
+
+def statistics(database: Database) -> Statistics:
+    """How much there is."""
+    with database.read(snapshot=True) as connection:
+        counts = [
+            connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in (patients, studies, series, instances)
+        ]
+        size = connection.execute(select(func.coalesce(func.sum(studies.c.size), 0))).scalar_one()
+    return Statistics(*counts, size=int(size))

@@ -1,0 +1,85 @@
+"""Metadata of the distribution, and the one table that names every default extension."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = "0.1.0"
+
+# name of the extension -> the module that holds its hook implementations.
+# Strangers register under the same group: docs/extensions.md.
+EXTENSIONS = {
+    "storage-filesystem": "dicomweb_storage_filesystem",
+    "storage-memory": "dicomweb_storage_memory",
+    "index-sql": "dicomweb_index_sql",
+    "metadata-full": "dicomweb_metadata_full",
+    "auth-basic": "dicomweb_auth_basic",
+    "authz-authenticated": "dicomweb_authz_authenticated",
+    "proxy-headers": "dicomweb_proxy_headers",
+}
+
+
+def packages() -> list[str]:
+    """Every import package of the core and of the folders under extensions/."""
+    return find_packages(include=["dicomweb_server*"]) + find_packages("extensions")
+
+
+def package_dir() -> dict[str, str]:
+    """Where each top-level import package lies."""
+    extensions = {path.name: f"extensions/{path.name}" for path in HERE.glob("extensions/*_*")}
+    return {"dicomweb_server": "dicomweb_server"} | extensions
+
+
+setup(
+    name="dicomweb-server",
+    version=VERSION,
+    description="A fast, extensible DICOMweb server and client for WSGI",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=packages(),
+    package_dir=package_dir(),
+    package_data={"": ["py.typed", "*.mako", "*.html", "*.css", "*.js", "*.json"]},
+    install_requires=[
+        "alembic>=1.13",
+        "click>=8.1",
+        "flask>=3.1",
+        "gunicorn>=23",
+        "orjson>=3.10",
+        "pluggy>=1.5",
+        "pydicom>=3.0",
+        "sqlalchemy>=2.0.30",
+    ],
+    extras_require={
+        "test": [
+            "build>=1.2",
+            "dicomweb-client>=0.60",
+            "httpx>=0.27",
+            "hypothesis>=6.100",
+            "pytest>=8.2",
+            "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
+        ],
+        "lint": ["mypy>=1.11", "ruff>=0.6", "types-setuptools"],
+    },
+    entry_points={
+        "console_scripts": ["dicomweb-server = dicomweb_server.cli:main"],
+        "dicomweb_server": [f"{name} = {module}" for name, module in EXTENSIONS.items()],
+        "pytest11": ["dicomweb_server = dicomweb_server.testing.pytest_plugin"],
+    },
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Framework :: Flask",
+        "Intended Audience :: Healthcare Industry",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
+        "Topic :: Scientific/Engineering :: Medical Science Apps.",
+        "Typing :: Typed",
+    ],
+)
