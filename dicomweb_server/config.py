@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 log = logging.getLogger(__name__)
 
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
@@ -31,7 +32,7 @@ class ConfigError(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Option(Generic[T]):
+class Option(Generic[T_co]):
     """One option: where it stands, what it may be, what it is when nobody says.
 
     `name` is a key of the top level (`HttpPort`) or of a section (`DicomWeb.Root`). `unused`
@@ -39,9 +40,9 @@ class Option(Generic[T]):
     """
 
     name: str
-    default: T
+    default: T_co
     help: str
-    check: Callable[[Any], T]
+    check: Callable[[Any], T_co]
     secret: bool = False
     unused: str = ""
 
@@ -118,6 +119,10 @@ def mapping(value: Any) -> Mapping[str, Any]:
     raise ValueError("must be an object")
 
 
+NO_TEXTS: tuple[str, ...] = ()
+EMPTY: Mapping[str, Any] = {}
+
+
 def anything(value: Any) -> Any:
     return value
 
@@ -183,7 +188,11 @@ def read(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
             known = merged.get(key)
             if known is None:
                 merged[key] = value
-            elif isinstance(known, dict) and isinstance(value, dict) and not known.keys() & value:
+            elif (
+                isinstance(known, dict)
+                and isinstance(value, dict)
+                and not known.keys() & value.keys()
+            ):
                 merged[key] = known | value
             else:
                 raise ConfigError(f"{file}: {key} is given by another file of {path} too")

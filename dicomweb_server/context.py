@@ -14,8 +14,8 @@ from dicomweb_server.interfaces.metadata import MetadataMode
 from dicomweb_server.interfaces.provider import Provider
 from dicomweb_server.interfaces.state import StateStore
 from dicomweb_server.interfaces.storage import BlobStore
-from dicomweb_server.services.storages import Storages
 from dicomweb_server.services import Services
+from dicomweb_server.services.storages import Storages
 
 if TYPE_CHECKING:
     from dicomweb_server.plugins import Extensions

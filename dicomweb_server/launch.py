@@ -50,8 +50,10 @@ def start_application(beside: Path) -> Flask:
 def bind_addresses(config: Config) -> list[str]:
     """`host:port` for each address to listen on."""
     hosts = config[HTTP_BIND_ADDRESSES] or (
-        ("0.0.0.0",) if remote_access(config) else ("127.0.0.1",)
-    )  # noqa: S104
+        ("0.0.0.0",)  # noqa: S104 # what RemoteAccessAllowed means
+        if remote_access(config)
+        else ("127.0.0.1",)
+    )
     port = config[HTTP_PORT]
     return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in hosts]
 

@@ -18,14 +18,17 @@ from typing import Any
 import pluggy
 
 from dicomweb_server import hookspecs
-from dicomweb_server.config import ConfigError, Option, texts
+from dicomweb_server.config import NO_TEXTS, ConfigError, Option, texts
 
 GROUP = hookspecs.PROJECT
 DISABLED = Option(
-    "DisabledExtensions", (), "Names of installed extensions that are not loaded.", texts
+    "DisabledExtensions", NO_TEXTS, "Names of installed extensions that are not loaded.", texts
 )
 PLUGINS = Option(
-    "Plugins", (), "Paths of extensions without a package: a .py file, or a folder of them.", texts
+    "Plugins",
+    NO_TEXTS,
+    "Paths of extensions without a package: a .py file, or a folder of them.",
+    texts,
 )
 OPTIONS = (DISABLED, PLUGINS)
 _NATIVE = {".so", ".dll", ".dylib"}

@@ -36,7 +36,7 @@ P = TypeVar("P", bound=Provider)
 class Registry:
     """The classes that extensions offer of one kind, by name."""
 
-    def __init__(self, extensions: Extensions, hook: str, kind: type[P], what: str) -> None:
+    def __init__(self, extensions: Extensions, hook: str, kind: type[Any], what: str) -> None:
         self.what = what
         self.classes: dict[str, type[Any]] = {}
         self.owners: dict[str, str] = {}
@@ -50,7 +50,7 @@ class Registry:
                 f"found {offered!r}"
             )
         if inspect.isabstract(offered):
-            missing = ", ".join(sorted(offered.__abstractmethods__))
+            missing = ", ".join(sorted(getattr(offered, "__abstractmethods__", ())))
             raise ExtensionError(f"extension {owner}: {offered.__name__} lacks {missing}")
         name = getattr(offered, "name", None)
         if not isinstance(name, str) or not name:
@@ -119,7 +119,7 @@ def _storages(extensions: Extensions, config: Config) -> dict[str, BlobStore]:
 def _single(
     extensions: Extensions,
     hook: str,
-    kind: type[P],
+    kind: type[Any],
     what: str,
     where: str,
     section: Any,

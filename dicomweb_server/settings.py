@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dicomweb_server.config import (
+    EMPTY,
     IGNORE_UNKNOWN,
+    NO_TEXTS,
     Option,
     boolean,
     mapping,
     one_of,
+    optional_boolean,
     text,
     texts,
     whole,
@@ -17,7 +20,7 @@ NAME = Option("Name", "MyOrthanc", "Name of this server.", text)
 HTTP_PORT = Option("HttpPort", 8042, "TCP port of the HTTP server.", whole(1, 65535))
 HTTP_BIND_ADDRESSES = Option(
     "HttpBindAddresses",
-    (),
+    NO_TEXTS,
     "Addresses to listen on; empty: loopback, or all when RemoteAccessAllowed.",
     texts,
 )
@@ -71,20 +74,20 @@ SERIES_METADATA = Option("DicomWeb.SeriesMetadata", "Full", "Mode of the metadat
 
 STORAGES = Option(
     "Storages",
-    {},
+    EMPTY,
     'Storages by alias: {"default": {"Type": "filesystem", "Path": "..."}}.',
     mapping,
 )
 DEFAULT_STORAGE = Option(
     "DefaultStorage", "default", "Alias of the storage that new instances go to.", text
 )
-INDEX = Option("Index", {}, 'The index: {"Type": "sql", "Url": "..."}.', mapping)
-STATE_STORE = Option("StateStore", {}, 'The state store: {"Type": "sql"}.', mapping)
+INDEX = Option("Index", EMPTY, 'The index: {"Type": "sql", "Url": "..."}.', mapping)
+STATE_STORE = Option("StateStore", EMPTY, 'The state store: {"Type": "sql"}.', mapping)
 AUTHENTICATION = Option(
-    "Authentication", {}, 'Who finds out who asks: {"Order": ["basic"]}.', mapping
+    "Authentication", EMPTY, 'Who finds out who asks: {"Order": ["basic"]}.', mapping
 )
 AUTHORIZATION = Option(
-    "Authorization", {}, 'Who may do what: {"Type": "allow-authenticated"}.', mapping
+    "Authorization", EMPTY, 'Who may do what: {"Type": "allow-authenticated"}.', mapping
 )
 
 REMOTE_ACCESS = Option("RemoteAccessAllowed", False, "Serve clients on other machines.", boolean)
@@ -95,7 +98,7 @@ AUTHENTICATION_ENABLED = Option(
     "AuthenticationEnabled",
     None,
     "Whether clients must log in; null: if RemoteAccessAllowed.",
-    lambda value: None if value is None else boolean(value),
+    optional_boolean,
 )
 
 LOG_LEVEL = Option(

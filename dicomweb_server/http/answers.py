@@ -112,7 +112,8 @@ def stream_answer(
     answer = Response(
         coalesced(_chain(first, iterator)), content_type=content_type, direct_passthrough=True
     )
-    answer.content_length = length
+    if length is not None:
+        answer.content_length = length
     answer.headers["Cache-Control"] = PRIVATE
     return answer
 
@@ -154,10 +155,10 @@ def ranged_answer(
     """
     condition = request.environ.get("HTTP_IF_RANGE")
     wanted = requested_range(size) if condition in (None, f'"{etag}"') else None
-    offset, length = wanted or (0, size)
-    answer = stream_answer(read(offset, length), media_type, length=length)
+    offset, count = wanted or (0, size)
+    answer = stream_answer(read(offset, count), media_type, length=count)
     if wanted:
         answer.status_code = 206
-        answer.headers["Content-Range"] = f"bytes {offset}-{offset + length - 1}/{size}"
+        answer.headers["Content-Range"] = f"bytes {offset}-{offset + count - 1}/{size}"
     answer.headers["Accept-Ranges"] = "bytes"
     return with_etag(answer, etag)

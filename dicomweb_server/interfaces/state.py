@@ -57,7 +57,7 @@ class StateStore(Provider, ABC):
         """Whether there was something to delete."""
 
     @abstractmethod
-    def list(self, namespace: str, prefix: str = "") -> list[Document]:
+    def documents(self, namespace: str, prefix: str = "") -> list[Document]:
         """Documents whose key begins with `prefix`, ordered by key."""
 
     @abstractmethod

@@ -39,6 +39,8 @@ ANY: Final[AnySyntax] = "any"
 _ELEMENTS = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+', re.DOTALL)
 # "+" of a query parameter has become a space when the client did not escape it
 _LOST_PLUS = re.compile(r"(?<=[a-z0-9]) (?=[a-z0-9])", re.IGNORECASE)
+# characters of a header that errors quote
+_SHOWN = 300
 # viewers send up to twenty; each more costs time
 _MOST_RANGES = 100
 _GENERAL_XML = frozenset({"application/xml", "text/xml"})
@@ -198,7 +200,8 @@ def _ranges(text: str) -> tuple[_Range, ...]:
         raise BadRequest(f"Accept holds {len(ranges)} media types; possible are {_MOST_RANGES}.")
     if not ranges:
         raise BadRequest(
-            f"Accept {text!r} holds no media type; it should look like application/dicom+json, */*."
+            f"Accept {text[:_SHOWN]!r} holds no media type;"
+            " it should look like application/dicom+json, */*."
         )
     return ranges
 
@@ -289,4 +292,6 @@ def _as_dicom_xml(one: _Range) -> _Range:
 
 def _refusal(accept: str, offers: tuple[Offer, ...]) -> NotAcceptable:
     possible = ", ".join(dict.fromkeys(map(str, offers))) or "nothing"
-    return NotAcceptable(f"Nothing in Accept {accept.strip()!r} can be sent. Possible: {possible}.")
+    return NotAcceptable(
+        f"Nothing in Accept {accept.strip()[:_SHOWN]!r} can be sent. Possible: {possible}."
+    )

@@ -17,31 +17,31 @@ class Ps318Error(Exception):
         self.details = details
 
 
-class BadRequest(Ps318Error):  # noqa: N818
+class BadRequest(Ps318Error):
     """The request has a syntax error, or a parameter has a value that it cannot have."""
 
     status = 400
 
 
-class NotAcceptable(Ps318Error):  # noqa: N818
+class NotAcceptable(Ps318Error):
     """Nothing the server can send is acceptable to the client (PS3.18, 8.7.8.1)."""
 
     status = 406
 
 
-class Conflict(Ps318Error):  # noqa: N818
+class Conflict(Ps318Error):
     """The request is well formed and contradicts what the server holds or what the URL says."""
 
     status = 409
 
 
-class PayloadTooLarge(Ps318Error):  # noqa: N818
+class PayloadTooLarge(Ps318Error):
     """The body, or one part of it, is larger than the server takes."""
 
     status = 413
 
 
-class UnsupportedMediaType(Ps318Error):  # noqa: N818
+class UnsupportedMediaType(Ps318Error):
     """The body has a media type that the resource does not take."""
 
     status = 415

@@ -128,7 +128,9 @@ def parse_media_type(text: str) -> MediaType:
     """
     found = parse_or_none(text)
     if found is None:
-        raise BadRequest(f"{text!r} is not a media type; it should look like application/dicom.")
+        raise BadRequest(
+            f"{text[:300]!r} is not a media type; it should look like application/dicom."
+        )
     return found
 
 
@@ -196,5 +198,5 @@ def _quoted(value: str) -> str:
 def _weight(value: str, text: str) -> float:
     number = float(value) if _WEIGHT.match(value) else -1.0
     if not 0.0 <= number <= 1.0:
-        raise BadRequest(f"q={value!r} in {text.strip()!r} is not a number from 0 to 1.")
+        raise BadRequest(f"q={value[:30]!r} in {text.strip()[:300]!r} is not a number from 0 to 1.")
     return number

@@ -12,7 +12,8 @@ from dicomweb_server.ps318.predicate_parser import parse_predicate
 from dicomweb_server.ps318.query_model import IncludeFields, Match, Query, QueryLevel
 
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4})[,|-]?([0-9A-Fa-f]{4})\)?\Z")
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*\Z")
+# no keyword is longer, and comparing long words with all of them takes seconds
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}\Z")
 _LARGEST_NUMBER: Final = 2**31 - 1
 
 # parameters of other sections of PS3.18: not for the search, and no mistake either

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from dicomweb_server.config import Config, Option, boolean, whole
 from dicomweb_server.dicom import JsonOptions, TagDictionary
+from dicomweb_server.dicom.json_model import BinaryMode
 from dicomweb_server.interfaces.index import Index, Overwrite
 from dicomweb_server.interfaces.metadata import MetadataMode
 from dicomweb_server.reference_options import (
@@ -76,7 +78,7 @@ class Services:
                 modes,
                 studies=config[STUDIES_METADATA],
                 series=config[SERIES_METADATA],
-                options=JsonOptions(config[DECIMAL_STRINGS], config[OTHER_BINARY_MODE]),  # type: ignore[arg-type]
+                options=_json_options(config),
                 load=bulk.load,
                 cache=_cache(config),
             ),
@@ -84,6 +86,11 @@ class Services:
             bulk=bulk,
             removal=RemovalService(index, storages),
         )
+
+
+def _json_options(config: Config) -> JsonOptions:
+    mode = cast(BinaryMode, config[OTHER_BINARY_MODE])
+    return JsonOptions(config[DECIMAL_STRINGS], mode)
 
 
 def _ingest_options(config: Config) -> IngestOptions:

@@ -54,8 +54,8 @@ def check_access(context: ServerContext) -> None:
     if not any(authenticator.ready for authenticator in authenticators):
         raise ConfigError(
             "clients must log in, but nobody can: add users to RegisteredUsers "
-            '(`dicomweb-server hash-password` makes their passwords), or say "AuthenticationEnabled"'
-            ": false if everybody who reaches the server may see and change everything"
+            "(`dicomweb-server hash-password` makes their passwords), or say "
+            '"AuthenticationEnabled": false if everybody who reaches the server may see and change everything'
         )
 
 

@@ -34,7 +34,7 @@ def load_all(
     source: Path | None = None,
     extra: Sequence[tuple[str, object]] = (),
 ) -> tuple[Config, Extensions]:
-    """The extensions that a configuration names, and the configuration checked with their options."""
+    """The extensions that a configuration names, and it checked with their options."""
     # Which extensions there are decides which options exist: these two are read first.
     first = check(
         {key: raw[key] for key in (DISABLED.name, PLUGINS.name) if key in raw},
@@ -119,5 +119,5 @@ def build_app(context: ServerContext) -> Flask:
         app.register_blueprint(studies_blueprint(root, read_only=config[READ_ONLY]))
     context.extensions.hook.prepare_app(app=app, context=context)
     check_routes(app)
-    app.wsgi_app = tidy_paths(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = tidy_paths(app.wsgi_app)  # type: ignore[method-assign, assignment]
     return app

@@ -71,7 +71,7 @@ def _syntax(service: RetrieveService, resource: Resource) -> tuple[bool, str | N
         for o in offers
         for uid in sorted(possible)
     ]
-    match = choose([*exact, *offers[:0]])
+    match = choose(exact)
     return match.offer.multipart, match.transfer_syntax
 
 
@@ -199,10 +199,12 @@ def _metadata_json(version: Version, *, packed: bool) -> Response:
 
 def _metadata_xml(version: Version) -> Response:
     encoder = MultipartEncoder()
+    context = current_context()
+    keyword = context.dictionary.keyword
 
     def pieces() -> Iterator[bytes]:
-        for _, text in current_context().services.metadata.objects(version):
-            document = to_native_xml(orjson.loads(text))
+        for _, text in context.services.metadata.objects(version):
+            document = to_native_xml(orjson.loads(text), keyword)
             yield encoder.part_header(DICOM_XML, len(document)) + document + PART_END
         yield encoder.closing()
 

@@ -67,10 +67,11 @@ _SUPPRESSED = (
 
 def _xml(answers: Iterable[bytes], base: str) -> Response:
     encoder = MultipartEncoder()
+    keyword = current_context().dictionary.keyword
 
     def pieces() -> Iterator[bytes]:
         for text in answers:
-            document = to_native_xml(orjson.loads(text.replace(b"\x1f", base.encode())))
+            document = to_native_xml(orjson.loads(text.replace(b"\x1f", base.encode())), keyword)
             yield encoder.part_header(DICOM_XML, len(document)) + document + PART_END
         yield encoder.closing()
 

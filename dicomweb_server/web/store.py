@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import orjson
 from flask import Response, g, request
 
+from dicomweb_server.dicom import STANDARD
 from dicomweb_server.dicom.xml_model import to_native_xml
 from dicomweb_server.http.access import current_context
 from dicomweb_server.http.answers import choose
@@ -205,7 +206,7 @@ def _answer(results: Sequence[Ingested], lost: Sequence[str], offer: Offer) -> R
         log.info("STOW-RS: %s", message)
     document = response.to_json()
     if offer.media_type == DICOM_XML:
-        answer = Response(to_native_xml(document), status, content_type=DICOM_XML)
+        answer = Response(to_native_xml(document, STANDARD.keyword), status, content_type=DICOM_XML)
     else:
         answer = Response(orjson.dumps(document), status, content_type=DICOM_JSON)
     reasons = [*(r.message for r in results if r.message), *lost]

@@ -40,9 +40,11 @@ def _users(value: Any) -> dict[str, str]:
     return dict(users)
 
 
+NO_USERS: dict[str, str] = {}
+
 REGISTERED_USERS = Option(
     "RegisteredUsers",
-    {},
+    NO_USERS,
     "User names and passwords, hashed by `dicomweb-server hash-password` or in clear text.",
     _users,
     secret=True,

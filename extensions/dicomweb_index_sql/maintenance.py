@@ -39,10 +39,10 @@ def _doomed(connection: Connection, resource: Resource) -> list[Any]:
     )
     found: list[Any] = []
     for part in chunks(parents):
-        condition = instances.c.series_row.in_(part)
+        of_part = statement.where(instances.c.series_row.in_(part))
         if "instance" in named:
-            condition &= instances.c.sop_uid == named["instance"]
-        found += connection.execute(statement.where(condition)).all()
+            of_part = of_part.where(instances.c.sop_uid == named["instance"])
+        found += connection.execute(of_part).all()
     return found
 
 
@@ -178,19 +178,19 @@ def verify(database: Database, *, repair: bool) -> list[str]:
 
 def _wrong_series(connection: Connection) -> Iterator[tuple[int, str]]:
     counted = (
-        select(instances.c.series_row, func.count().label("count"))
+        select(instances.c.series_row, func.count().label("counted"))
         .group_by(instances.c.series_row)
         .subquery()
     )
     statement = select(
-        series.c.id, series.c.orthanc_id, series.c.instance_count, counted.c.count
+        series.c.id, series.c.orthanc_id, series.c.instance_count, counted.c.counted
     ).join_from(series, counted, series.c.id == counted.c.series_row, isouter=True)
     for row in connection.execute(statement):
-        if row.instance_count != (row.count or 0):
+        if row.instance_count != (row.counted or 0):
             yield (
                 row.id,
                 f"series {row.orthanc_id} says it has {row.instance_count} instances, "
-                f"it has {row.count or 0}",
+                f"it has {row.counted or 0}",
             )
 
 
@@ -210,9 +210,9 @@ def _wrong_studies(connection: Connection) -> Iterator[tuple[int, str]]:
 def statistics(database: Database) -> Statistics:
     """How much there is."""
     with database.read(snapshot=True) as connection:
-        counts = [
-            connection.execute(select(func.count()).select_from(table)).scalar_one()
+        counts = {
+            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
             for table in (patients, studies, series, instances)
-        ]
+        }
         size = connection.execute(select(func.coalesce(func.sum(studies.c.size), 0))).scalar_one()
-    return Statistics(*counts, size=int(size))
+    return Statistics(**counts, size=int(size))

@@ -48,7 +48,7 @@ def _page(*more: Any) -> Select[Any]:
     return (
         statement.where(
             instances.c.series_row == bindparam("series_row"),
-            _POSITION > tuple_(bindparam("number"), bindparam("id")),
+            tuple_(bindparam("number"), bindparam("id")) < _POSITION,
         )
         .order_by(instances.c.sort_number, instances.c.id)
         .limit(PAGE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Table, select
 
 from dicomweb_index_sql.database import Database
 from dicomweb_index_sql.schema import instances, tombstones
@@ -12,8 +12,8 @@ from dicomweb_index_sql.writer import BatchWriter, chunks
 from dicomweb_server.interfaces.index import BlobRef, NewInstance, Overwrite
 
 
-def _refs(connection: Connection, table: type | object, keys: Sequence[str]) -> set[BlobRef]:
-    columns = table.c  # type: ignore[attr-defined]
+def _refs(connection: Connection, table: Table, keys: Sequence[str]) -> set[BlobRef]:
+    columns = table.c
     found: set[BlobRef] = set()
     for part in chunks(keys):
         statement = select(columns.storage, columns.blob).where(columns.blob.in_(part))

@@ -103,7 +103,7 @@ def _compare(column: Any, predicate: Predicate, clean: Callable[[str], str]) -> 
             return and_(true(), *bounds)
         case EqualsNumber(number):
             whole = number == number.to_integral_value() and abs(number) < 2**63
-            return column == int(number) if whole else false()  # type: ignore[no-any-return]
+            return column == int(number) if whole else false()
         case AnyOf(alternatives):
             return or_(false(), *(_compare(column, each, clean) for each in alternatives))
 

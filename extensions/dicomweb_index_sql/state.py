@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import time
 from typing import Any
 
@@ -56,7 +55,7 @@ class SqlStateStore(StateStore):
         with self._database.write() as connection:
             return connection.execute(statement).rowcount > 0
 
-    def list(self, namespace: str, prefix: str = "") -> builtins.list[Document]:
+    def documents(self, namespace: str, prefix: str = "") -> list[Document]:
         statement = (
             select(documents)
             .where(documents.c.namespace == namespace, documents.c.key >= prefix)
@@ -101,7 +100,7 @@ class SqlStateStore(StateStore):
             connection.execute(insert(logs).values(log=log, seq=seq, value=value))
         return seq
 
-    def read(self, log: str, *, after: int = 0, limit: int = 100) -> builtins.list[Entry]:
+    def read(self, log: str, *, after: int = 0, limit: int = 100) -> list[Entry]:
         statement = (
             select(logs.c.seq, logs.c.value)
             .where(logs.c.log == log, logs.c.seq > after)

@@ -376,7 +376,7 @@ def _update_all(connection: Connection, table: Any, rows: Sequence[Row], key: st
     )
 
 
-def _by_id(row: Row) -> str:
+def _by_id(row: Mapping[str, Any]) -> str:
     return str(row["orthanc_id"])
 
 

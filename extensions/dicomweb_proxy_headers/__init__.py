@@ -42,7 +42,7 @@ def first_element(header: str) -> dict[str, str]:
     """The parameters of the first element of a `Forwarded` header, names in lower case."""
     match = _FIRST.match(header)
     element = match.group() if match else ""
-    pairs = {}
+    pairs: dict[str, str] = {}
     for name, value in _PAIR.findall(element):
         text = value.strip()
         if len(text) > 1 and text[0] == text[-1] == '"':

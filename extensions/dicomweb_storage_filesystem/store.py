@@ -135,20 +135,19 @@ class FileSystemStore(BlobStore):
         self._used = 0
         self._pool: ThreadPoolExecutor | None = None
 
-    def _per_process(self) -> None:
+    def _per_process(self) -> ThreadPoolExecutor:
         """Threads do not survive a fork, and two processes must not share a folder."""
-        if self._pid != os.getpid():
+        if self._pool is None or self._pid != os.getpid():
             self._pool = ThreadPoolExecutor(_FLUSHERS, thread_name_prefix="flush")
             self._used = _FILES_PER_FOLDER
             self._pid = os.getpid()
+        return self._pool
 
     @property
     def flushers(self) -> ThreadPoolExecutor:
         """Threads that wait for the disk."""
         with self._lock:
-            self._per_process()
-            assert self._pool is not None
-            return self._pool
+            return self._per_process()
 
     def _next_folder(self) -> str:
         with self._lock:

@@ -175,9 +175,7 @@ _nested = st.recursive(
     lambda inner: st.builds(
         _data_set,
         st.lists(_element(), max_size=4),
-        st.lists(
-            st.tuples(_sequence_tags, st.booleans(), st.lists(inner, max_size=3)), max_size=2
-        ),
+        st.lists(st.tuples(_sequence_tags, st.booleans(), st.lists(inner, max_size=3)), max_size=2),
     ),
     max_leaves=6,
 )

@@ -4,6 +4,7 @@
 
 import fnmatch
 import re
+import time
 from decimal import Decimal
 from unicodedata import normalize
 
@@ -248,6 +249,20 @@ def test_the_dictionary_of_the_server():
         parse_query([("99980001", "x")], "study", STANDARD, case_sensitive=True)
     # what the VR of a private attribute is, each file says itself
     assert read("00091001", "x")[0].matches({"00091001": {"vr": "LO", "Value": ["x"]}})
+
+
+def test_a_long_key_takes_no_long_time():
+    many = tuple(f"{name}{n}" for n in range(300) for name in KNOWN)
+    start = time.perf_counter()
+    with pytest.raises(BadRequest, match="unknown"):
+        parse_query(
+            [("00400275." + "PatientName" * 700, "x")],
+            "study",
+            Dictionary(),
+            case_sensitive=True,
+            keywords=many,
+        )
+    assert time.perf_counter() - start < 1
 
 
 def test_includefield_all():
