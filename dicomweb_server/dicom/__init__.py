@@ -1,6 +1,7 @@
 """DICOM files (PS3.5, 3.6, 3.10) and the DICOM JSON model (PS3.18, F). No input or output here."""
 
 from .charset import DEFAULT_ENCODINGS
+from .encode import little_endian
 from .errors import DicomError, LimitExceeded, NoSuchFrame, NotDicom, NotUnderstood, Truncated
 from .fallback import read_with_pydicom
 from .identifiers import OrthancIds, orthanc_ids
@@ -35,6 +36,7 @@ __all__ = [
     "can_convert",
     "convert",
     "find_value",
+    "little_endian",
     "load_header",
     "normal_path",
     "open_view",

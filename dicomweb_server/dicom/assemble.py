@@ -7,7 +7,7 @@ from typing import Any
 
 from .instance import LocatedValue, ParsedInstance, first_number, first_text
 from .json_model import BulkPath, dump_header
-from .pixel_data import ByteRange, Clues, PixelData, map_frames
+from .pixel_data import ByteRange, Clues, PixelData, map_frames, marks_of
 from .scope import OpenFragments, Scope
 from .transfer_syntaxes import is_video
 from .values import CONVERTERS
@@ -157,6 +157,7 @@ def _encapsulated(
         lengths=fragments.lengths,
         starts=mapping.starts,
         frame_lengths=mapping.frame_lengths,
+        marks=marks_of(fragments.lengths),
     )
 
 

@@ -50,6 +50,8 @@ TEXT_DELIMITERS = re.compile(rb"[\t\n\f\r]")
 VALUE_DELIMITERS = re.compile(rb"[\\\t\n\f\r]")
 NAME_DELIMITERS = re.compile(rb"[\\^=\t\n\f\r]")
 
+_ASCII = bytes(range(32, 127))  # every character set of DICOM contains it
+
 _FRAGMENT = re.compile(rb"(\x1b(?:\$[()].|\$[@AB]|[()\-.].))?([^\x1b]*|\x1b)", re.DOTALL)
 _TERM = re.compile(r"ISO[ _-]?(2022)?[ _-]?(?:IR)?[ _-]?(\d+|GBK)\Z")
 
@@ -180,8 +182,9 @@ def default_charset(name: str) -> Charset:
     if codec is None:
         try:
             codec = codecs.lookup(term).name
-            "a".encode(codec)
-        except (LookupError, TypeError, UnicodeError):
+            if _ASCII.decode(codec) != _ASCII.decode("ascii"):
+                raise LookupError
+        except Exception:  # some codecs of Python raise errors of their own on what is no text
             raise ValueError(
                 f'"{name}" is no character set; possible: {", ".join(DEFAULT_ENCODINGS)}, and the '
                 "defined terms of Specific Character Set such as ISO_IR 192."

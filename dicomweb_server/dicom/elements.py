@@ -73,8 +73,9 @@ class Encoding:
         """
         group, element = self._tag.unpack(head[:4])
         tag = group << 16 | element
-        if group == 0xFFFE:
-            entry = self._make(tag, DELIMITER, "", self._long, 4, 8)
+        if group in (0, 0xFFFE):  # without VR in any encoding
+            kind = DELIMITER if group else FORBIDDEN
+            entry = self._make(tag, kind, "", self._long, 4, 8)
         elif self.implicit:
             entry = self._implicit(tag)
         else:
@@ -110,9 +111,7 @@ class Encoding:
     def _make(
         self, tag: int, kind: int, vr: str, unpack: Callable[..., Any], at: int, size: int
     ) -> Entry:
-        if tag >> 16 == 0:
-            kind = FORBIDDEN
-        elif tag & 0xFFFF == 0:
+        if tag & 0xFFFF == 0 and kind != FORBIDDEN:
             kind = SKIPPED
         vr = _PLAIN_VRS.get(vr, vr)
         return Entry(tag, f"{tag:08X}", kind, self._converters.get(vr), vr, unpack, at, size)

@@ -35,6 +35,11 @@ def swap_words(value: bytes, size: int) -> bytes:
     return words.tobytes() + value[whole:]
 
 
+def little_endian(value: bytes, vr: str, *, big_endian: bool) -> bytes:
+    """A value in little endian, as DICOM JSON, XML and bulk data need it (PS3.18, F.2.7)."""
+    return swap_words(value, WORD_SIZES.get(vr, 1)) if big_endian and vr != "UN" else value
+
+
 def encode_header(tag: int, vr: str, length: int, target: Target) -> bytes:
     """Tag, VR and length of an element."""
     group, element = tag >> 16, tag & 0xFFFF

@@ -5,15 +5,15 @@ class DicomError(Exception):
     """The stream, or a question about it, cannot be served; the text is a sentence for people."""
 
 
-class NotDicom(DicomError):  # noqa: N818
+class NotDicom(DicomError):
     """The stream is something else than a DICOM file (PS3.10), or holds no data set."""
 
 
-class Truncated(DicomError):  # noqa: N818
+class Truncated(DicomError):
     """The stream ends inside a data element; the text names the byte position and the element."""
 
 
-class NotUnderstood(DicomError):  # noqa: N818
+class NotUnderstood(DicomError):
     """The fast reader lost its way; `fallback.read_with_pydicom` may still read the file.
 
     Raised for: a VR that PS3.5 does not know, an item or sequence that overruns the one around
@@ -22,9 +22,9 @@ class NotUnderstood(DicomError):  # noqa: N818
     """
 
 
-class LimitExceeded(DicomError):  # noqa: N818
+class LimitExceeded(DicomError):
     """The stream asks for more memory or nesting than `Limits` allows. Never tried again."""
 
 
-class NoSuchFrame(DicomError, IndexError):  # noqa: N818
+class NoSuchFrame(DicomError, IndexError):
     """A frame number outside of the pixel data, or frames that cannot be told apart."""

@@ -14,6 +14,7 @@ from .charset import charset_of
 from .charset import default_charset as charset_by_name
 from .elements import CHARACTER_SET, PIXEL_REPRESENTATION, UNDEFINED_LENGTH
 from .errors import DicomError, LimitExceeded, NotDicom, NotUnderstood, Truncated
+from .fragments import COST, starts_image
 from .instance import Limits, LocatedValue, ParsedInstance
 from .json_model import BulkPath
 from .reader import DicomReader
@@ -22,7 +23,6 @@ from .tags import STANDARD, VRS, TagDictionary, is_private, is_private_creator
 from .transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, is_deflated
 from .values import BULK_VRS, CONVERTERS
 
-_COST = 64
 _ITEM, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 # One of these shows that pydicom did not read noise: SOP class and instance, patient, study, and
 # the directory of a medium.
@@ -274,10 +274,10 @@ class _Reading:
             fragments.first = position + 8 + length
             return
         fragments.lengths.append(length)
-        fragments.heads.append(self.file.read(2) in (b"\xff\xd8", b"\xff\x4f", b"\xff\x0a"))
+        fragments.heads.append(starts_image(self.file.read(2)))
 
     def _spend(self, length: int) -> None:
-        self.budget -= length + _COST
+        self.budget -= length + COST
         if self.budget < 0:
             raise LimitExceeded(
                 f"The header takes more than the {self.limits.header_bytes} bytes that are "

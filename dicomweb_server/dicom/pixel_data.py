@@ -11,6 +11,7 @@ from typing import NamedTuple
 from .errors import DicomError, NoSuchFrame
 
 _VERSION = 1
+_STEP = 256  # fragments between two marks
 _HEAD = Struct("<BBIQQQIQII")
 _ENCAPSULATED, _FRAMES_KNOWN, _FRAMES_ARE_FRAGMENTS, _FRAME_LENGTHS = 1, 2, 4, 8
 _VRS = ("OB", "OW", "OF", "OD", "UN", "OL", "OV")
@@ -52,6 +53,8 @@ class PixelData:
     starts: "array[int] | None" = field(default=None, repr=False)
     # Length of each frame without its padding, where the Extended Offset Table tells.
     frame_lengths: "array[int] | None" = field(default=None, repr=False)
+    # Sum of the sizes of all fragments and their item headers before each 256th: `marks_of`.
+    marks: "array[int]" = field(default_factory=lambda: array("Q"), repr=False)
 
     @property
     def fragments(self) -> tuple[ByteRange, ...]:
@@ -119,7 +122,10 @@ class PixelData:
         end = begin + 1
         if starts:
             end = starts[index + 1] if index + 1 < len(starts) else len(self.lengths)
-        offset = self._first + 8 * begin + sum(self.lengths[:begin])
+        mark = min(begin // _STEP, len(self.marks))
+        known = mark * _STEP
+        offset = self._first + (self.marks[mark - 1] if mark else 0)
+        offset += 8 * (begin - known) + sum(self.lengths[known:begin])
         ranges = []
         for length in self.lengths[begin:end]:
             ranges.append(ByteRange(offset + 8, length))
@@ -152,7 +158,9 @@ class PixelData:
         if not self.encapsulated:
             return head
         arrays = b"".join(
-            _little_endian(part) for part in (self.lengths, self.starts, self.frame_lengths) if part
+            _little_endian(part)
+            for part in (self.lengths, self.marks, self.starts, self.frame_lengths)
+            if part
         )
         return head + zlib.compress(arrays, 1)
 
@@ -177,9 +185,22 @@ class PixelData:
         )
         rest = zlib.decompress(data[_HEAD.size :]) if flags & _ENCAPSULATED else b""
         many = flags & _FRAMES_KNOWN and not flags & _FRAMES_ARE_FRAGMENTS
-        sizes = (4 * count, 4 * frames * bool(many), 8 * frames * bool(flags & _FRAME_LENGTHS))
-        if flags & _ENCAPSULATED and len(rest) != sum(sizes):
-            raise ValueError(f"it holds {len(rest)} bytes instead of {sum(sizes)}")
+        parts = (
+            ("I", count),
+            ("Q", max(count - 1, 0) // _STEP),
+            ("I", frames if many else 0),
+            ("Q", frames if flags & _FRAME_LENGTHS else 0),
+        )
+        expected = sum(number * array(code).itemsize for code, number in parts)
+        if len(rest) != expected:
+            raise ValueError(f"it holds {len(rest)} bytes instead of {expected}")
+        arrays = []
+        at = 0
+        for code, number in parts:
+            end = at + number * array(code).itemsize
+            arrays.append(_from_little_endian(code, rest[at:end]))
+            at = end
+        lengths, marks, starts, frame_lengths = arrays
         return cls(
             tag=f"{tag:08X}",
             vr=_VRS[flags >> 4],
@@ -189,14 +210,21 @@ class PixelData:
             number_of_frames=frames,
             frame_bits=bits,
             offset_table=ByteRange(table, table_length),
-            lengths=_from_little_endian("I", rest[: sizes[0]]),
-            starts=_from_little_endian("I", rest[sizes[0] : sizes[0] + sizes[1]])
-            if flags & _FRAMES_KNOWN
-            else None,
-            frame_lengths=_from_little_endian("Q", rest[sizes[0] + sizes[1] :])
-            if flags & _FRAME_LENGTHS
-            else None,
+            lengths=lengths,
+            starts=starts if flags & _FRAMES_KNOWN else None,
+            frame_lengths=frame_lengths if flags & _FRAME_LENGTHS else None,
+            marks=marks,
         )
+
+
+def marks_of(lengths: "array[int]") -> "array[int]":
+    """Offsets of every 256th fragment from the first, so that finding one takes constant time."""
+    marks = array("Q")
+    offset = 0
+    for start in range(0, len(lengths) - _STEP, _STEP):
+        offset += sum(lengths[start : start + _STEP]) + 8 * _STEP
+        marks.append(offset)
+    return marks
 
 
 def _little_endian(values: "array[int]") -> bytes:

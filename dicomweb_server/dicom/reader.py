@@ -215,8 +215,8 @@ class DicomReader(Walker):
             )
         if self._skip:
             raise Truncated(
-                f"The stream ends at byte {self._position}, inside the value of {self._current}: "
-                f"{self._skip} bytes are missing."
+                f"The stream ends at byte {self._position}, inside the value of "
+                f"{describe(*self._current)}: {self._skip} bytes are missing."
             )
         while len(self._stack) > 1 and not self._tail and self._closes_here():
             pass

@@ -140,7 +140,7 @@ class TagDictionary:
         tag = self._tags.get(name)
         if tag is None:
             tag = _parse_tag(name)
-        if tag is None:
+        if tag is None and name:  # some retired tags have no keyword
             tag = tag_for_keyword(name)
         return None if tag is None else f"{tag:08X}"
 

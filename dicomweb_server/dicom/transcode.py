@@ -7,6 +7,7 @@ streams through; everything before and behind it is held in memory.
 import zlib
 from collections.abc import Iterable, Iterator
 from io import BytesIO
+from struct import error
 
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
@@ -23,6 +24,8 @@ from .views import ReadRange
 
 _CHUNK = 1 << 20
 _MAX_META = 1 << 20
+# What pydicom raises on data sets that it does not understand.
+_PYDICOM_ERRORS = (ValueError, KeyError, TypeError, OSError, EOFError, NotImplementedError, error)
 _SYNTAXES = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED))
 
 
@@ -59,8 +62,11 @@ def convert(
     meta = read_meta(read(0, min(size, _MAX_META)))
     body = _Source(read, meta.end, size, deflated=source_syntax == DEFLATED)
     parts = _body(body, source_syntax, target_syntax, meta, pixel_data, dictionary)
-    yield write_meta(meta, target_syntax)
-    yield from _deflate(parts) if target_syntax == DEFLATED else parts
+    try:
+        yield write_meta(meta, target_syntax)
+        yield from _deflate(parts) if target_syntax == DEFLATED else parts
+    except _PYDICOM_ERRORS as problem:
+        raise DicomError(f"The data set cannot be rewritten: {problem}.") from problem
 
 
 def _body(

@@ -49,7 +49,10 @@ def _make_text(vr: str) -> Converter:
     """SH, LO, UC: several values, leading spaces kept."""
 
     def convert(raw: bytes, scope: Scope, key: str) -> Element:
-        text = _text(raw, scope, key, VALUE_DELIMITERS)
+        if raw.isascii() and b"\x1b" not in raw:  # as in _text, spared a call
+            text = raw.decode("ascii")
+        else:
+            text = _text(raw, scope, key, VALUE_DELIMITERS)
         if "\\" in text:
             return {"vr": vr, "Value": [v.rstrip(_PADDING) or None for v in text.split("\\")]}
         text = text.rstrip(_PADDING)
@@ -193,7 +196,9 @@ def _make_floats(vr: str, order: str) -> Converter:
             raw = _whole_words(raw, size, scope, key, vr)
             if not raw:
                 return {"vr": vr}
-        numbers = Struct(f"{order}{len(raw) // size}{code}").unpack(raw)
+        count = len(raw) // size
+        unpacker = _struct(order, count, code) if count < 64 else Struct(f"{order}{count}{code}")
+        numbers = unpacker.unpack(raw)
         return {"vr": vr, "Value": [json_float(number) for number in numbers]}
 
     return convert

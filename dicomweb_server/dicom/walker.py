@@ -1,10 +1,9 @@
 """The walk through data sets, without recursion: any state survives the end of a piece."""
 
-from struct import Struct
 from typing import Any, NoReturn, cast
 
 from .beginning import check_encoding
-from .charset import Charset, charset_of
+from .charset import charset_of
 from .elements import (
     AFTERWARDS,
     BULK,
@@ -17,54 +16,29 @@ from .elements import (
     INDIRECT,
     ITEM,
     ITEM_END,
-    PIXEL_DATA_TAGS,
     PIXEL_REPRESENTATION,
     SEQUENCE,
     SEQUENCE_END,
     SKIPPED,
     UNDEFINED_LENGTH,
-    Encoding,
     Entry,
 )
 from .errors import LimitExceeded, NotUnderstood
-from .instance import Limits, LocatedValue
+from .fragments import COST, ITEM_HEADS, FragmentWalker
+from .instance import LocatedValue
 from .json_model import BulkPath
-from .scope import UNDEFINED, Open, OpenFragments, OpenSequence, Scope, describe
-from .stream import PushStream, State
-from .tags import TagDictionary, is_private, is_private_creator
+from .scope import UNDEFINED, OpenFragments, OpenSequence, Scope, describe
+from .tags import is_private, is_private_creator
 
-COST = 64  # of an element without its value, against Limits.header_bytes
-_FRAGMENT_COST = 16
 _ENDLESS = 1 << 62
 _MAX_TABLE = 32 << 20  # bytes of an Extended Offset Table: four million frames
-_IMAGE_STARTS = (b"\xff\xd8", b"\xff\x4f", b"\xff\x0a")  # JPEG and JPEG-LS, JPEG 2000, JPEG XL
 # Tags of an item by byte order: a value of UN is in little endian whatever the data set is in.
 _ORDERS = {b"\xfe\xff\x00\xe0": "<", b"\xff\xfe\xe0\x00": ">"}
 _ENDS = (b"\xfe\xff\xdd\xe0", b"\xff\xfe\xe0\xdd")  # of an empty sequence
-_ITEM_HEADS = {"<": Struct("<HHI").unpack_from, ">": Struct(">HHI").unpack_from}
 
 
-class Walker(PushStream):
-    """States for elements, sequences and encapsulated fragments, and what they found."""
-
-    def __init__(
-        self, state: State, dictionary: TagDictionary, charset: Charset, limits: Limits
-    ) -> None:
-        super().__init__(state)
-        self._dictionary = dictionary
-        self._charset = charset
-        self._limits = limits
-        self._inline = limits.inline_value
-        self._budget = limits.header_bytes
-        self._stack: list[Open] = []
-        self._depth = 0
-        self._current = ""  # what is being skipped, for messages
-        self._problems: list[str] = []
-        self._located: list[LocatedValue] = []
-        self._deferred: list[tuple[Scope, str, dict[str, Any], str, bytes, int]] = []
-        self._tables: dict[int, bytes] = {}  # Extended Offset Table and its lengths
-        self._encapsulated: OpenFragments | None = None
-        self._encodings = encodings_of(dictionary)
+class Walker(FragmentWalker):
+    """States for elements and sequences, and what they found."""
 
     # -- elements ------------------------------------------------------------------------------
 
@@ -148,7 +122,7 @@ class Walker(PushStream):
         if entry.kind == SKIPPED or self._stays(entry, length):
             if entry.kind != SKIPPED:
                 self._locate(scope, entry, self._base + start, length)
-            self._current = describe(scope.path, entry.key)
+            self._current = scope.path, entry.key
             scope.last = entry.tag
             return finish
         if finish > len(buffer):
@@ -226,17 +200,13 @@ class Walker(PushStream):
         scope.values[entry.key] = {"vr": entry.vr, "BulkDataURI": path}
         self._located.append(LocatedValue(path, entry.vr, offset, length))
 
-    def _spend(self, scope: Scope, key: str, length: int) -> None:
-        self._budget -= length + COST
-        if self._budget < 0:
-            self._over_budget(scope, key)
-
     def _out_of_order(self, scope: Scope, tag: int, key: str) -> None:
         """Elements should ascend (PS3.5, 7.1); of two with the same tag the later one counts."""
         scope.unsorted = True
         if key in scope.values:
             scope.note(key, "occurs twice; the last one counts")
             path = scope.path + key.lower()
+            self._budget -= len(self._located)  # many doubles must not take quadratic time
             self._located = [
                 v for v in self._located if v.path != path and not v.path.startswith(path + "/")
             ]
@@ -284,7 +254,7 @@ class Walker(PushStream):
         if len(buffer) - position < 8:
             self._need = 8
             return position
-        group, element, length = _ITEM_HEADS[sequence.order](buffer, position)
+        group, element, length = ITEM_HEADS[sequence.order](buffer, position)
         tag = group << 16 | element
         if tag == SEQUENCE_END:
             self._close_sequence(sequence, at)
@@ -346,64 +316,6 @@ class Walker(PushStream):
         self._stack.pop()
         self._state = self._elements
 
-    # -- encapsulated data ---------------------------------------------------------------------
-
-    def _fragments(self, buffer: bytes, position: int) -> int:
-        """State: between the fragments of encapsulated data (PS3.5, A.4)."""
-        fragments = cast("OpenFragments", self._stack[-1])
-        head_of = _ITEM_HEADS[fragments.parent.order]
-        lengths, size = fragments.lengths, len(buffer)
-        while True:
-            if size - position < 8:
-                self._need = 8
-                return position
-            group, element, length = head_of(buffer, position)
-            tag = group << 16 | element
-            if tag == SEQUENCE_END:
-                self._close_fragments(fragments, self._base + position)
-                return position + 8
-            if tag != ITEM or length == UNDEFINED_LENGTH:
-                raise NotUnderstood(
-                    f"In {describe(fragments.parent.path, fragments.key)}, at byte "
-                    f"{self._base + position}, a fragment was expected, found "
-                    f"({group:04X},{element:04X})."
-                )
-            start = position + 8
-            table = fragments.table is None
-            wanted = length if table else min(length, 2)
-            if start + wanted > size:
-                self._spend(fragments.parent, fragments.key, 0)
-                if wanted > self._budget:
-                    self._over_budget(fragments.parent, fragments.key)
-                self._need = 8 + wanted
-                return position
-            position = start + length
-            self._budget -= _FRAGMENT_COST + (length if table else 0)
-            if self._budget < 0:
-                self._over_budget(fragments.parent, fragments.key)
-            if table:
-                fragments.table = buffer[start:position]
-                fragments.first = self._base + position
-                continue
-            lengths.append(length)
-            fragments.heads.append(buffer[start : start + 2] in _IMAGE_STARTS)
-            if position > size:
-                self._current = describe(fragments.parent.path, fragments.key)
-                return position
-
-    def _close_fragments(self, fragments: OpenFragments, end: int) -> None:
-        self._stack.pop()
-        self._state = self._elements
-        scope, key = fragments.parent, fragments.key
-        path = BulkPath(scope.path + key.lower())
-        length = end - fragments.start
-        scope.values[key] = {"vr": "OB"}
-        if length:
-            scope.values[key]["BulkDataURI"] = path
-            self._located.append(LocatedValue(path, "OB", fragments.start, length))
-        if not scope.path and int(key, 16) in PIXEL_DATA_TAGS:
-            self._encapsulated = fragments
-
     # -- what may be wrong ---------------------------------------------------------------------
 
     def _forbidden(self, entry: Entry, scope: Scope, position: int, length: int) -> int:
@@ -428,27 +340,3 @@ class Walker(PushStream):
         raise NotUnderstood(
             f"{describe(scope.path, key)} is longer than the item or sequence around it."
         )
-
-    def _over_budget(self, scope: Scope, key: str) -> NoReturn:
-        raise LimitExceeded(
-            f"Up to {describe(scope.path, key)} the header takes more than the "
-            f"{self._limits.header_bytes} bytes that are possible."
-        )
-
-
-_ENCODINGS: list[tuple[TagDictionary, dict[tuple[bool, str], Encoding]]] = []
-
-
-def encodings_of(dictionary: TagDictionary) -> dict[tuple[bool, str], Encoding]:
-    """The encodings of data sets with this dictionary; their caches serve all readers."""
-    for known, encodings in _ENCODINGS:
-        if known is dictionary:
-            return encodings
-    encodings = {
-        (implicit, order): Encoding(dictionary, implicit=implicit, order=order)
-        for implicit in (False, True)
-        for order in "<>"
-    }
-    _ENCODINGS.append((dictionary, encodings))
-    del _ENCODINGS[:-8]
-    return encodings

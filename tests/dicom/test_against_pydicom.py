@@ -1,6 +1,6 @@
 """pydicom is the judge of what we read. Known differences, all on purpose:
 
-- DS are strings with their exact text (PS3.18 F.2.3, note), pydicom has floats; compared as numbers.
+- DS are strings with their exact text (PS3.18 F.2.3), pydicom has floats; compared as numbers.
 - Binary values are BulkDataURI, whatever their size; pydicom has InlineBinary.
 - Encapsulated pixel data are OB (PS3.5 A.4), pydicom repeats a wrong OW of the file.
 - Empty component groups of a name are left out; an empty name among several is null (PS3.18 F.2.5),
