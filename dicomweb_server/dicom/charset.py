@@ -50,6 +50,8 @@ TEXT_DELIMITERS = re.compile(rb"[\t\n\f\r]")
 VALUE_DELIMITERS = re.compile(rb"[\\\t\n\f\r]")
 NAME_DELIMITERS = re.compile(rb"[\\^=\t\n\f\r]")
 
+# Codecs of Python that are character sets a device may use.
+_LEGACY = re.compile(r"(?:cp|iso8859|koi8|euc|big5|gb|mac|shift|tis|utf-8\Z)")
 _ASCII = bytes(range(32, 127))  # every character set of DICOM contains it
 
 _FRAGMENT = re.compile(rb"(\x1b(?:\$[()].|\$[@AB]|[()\-.].))?([^\x1b]*|\x1b)", re.DOTALL)
@@ -182,9 +184,9 @@ def default_charset(name: str) -> Charset:
     if codec is None:
         try:
             codec = codecs.lookup(term).name
-            if _ASCII.decode(codec) != _ASCII.decode("ascii"):
+            if not _LEGACY.match(codec) or _ASCII.decode(codec) != _ASCII.decode("ascii"):
                 raise LookupError
-        except Exception:  # some codecs of Python raise errors of their own on what is no text
+        except (LookupError, ValueError):
             raise ValueError(
                 f'"{name}" is no character set; possible: {", ".join(DEFAULT_ENCODINGS)}, and the '
                 "defined terms of Specific Character Set such as ISO_IR 192."

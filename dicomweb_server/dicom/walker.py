@@ -108,27 +108,29 @@ class Walker(FragmentWalker):
             first = buffer[start : start + 4]  # shows whether it is a sequence
             entry = self._resolve(entry, first, length, scope)
             order = _ORDERS.get(first, order)
+        defined = length != UNDEFINED_LENGTH
+        finish = start + length
+        if defined and finish > stop:
+            self._overrun(scope, entry.key)
+        stays = entry.kind in (SEQUENCE, SKIPPED) or not defined or self._stays(entry, length)
+        if not stays and finish > len(buffer):
+            self._need = finish - position
+            return position
+        # From here on the element is not looked at a second time.
         if entry.tag <= scope.last:
             self._out_of_order(scope, entry.tag, entry.key)
-        if length == UNDEFINED_LENGTH:
+        scope.last = entry.tag
+        if not defined:
             return self._undefined(entry, scope, start, order)
-        finish = start + length
-        if finish > stop:
-            self._overrun(scope, entry.key)
         if entry.kind == SEQUENCE:
             self._spend(scope, entry.key, 0)
             self._open_sequence(entry, scope, start, self._base + finish, order)
             return start
-        if entry.kind == SKIPPED or self._stays(entry, length):
+        if stays:
             if entry.kind != SKIPPED:
                 self._locate(scope, entry, self._base + start, length)
             self._current = scope.path, entry.key
-            scope.last = entry.tag
             return finish
-        if finish > len(buffer):
-            self._need = finish - position
-            return position
-        scope.last = entry.tag
         self._spend(scope, entry.key, length)
         self._convert(entry, buffer[start:finish], scope, self._base + start)
         return finish
@@ -215,7 +217,6 @@ class Walker(FragmentWalker):
 
     def _undefined(self, entry: Entry, scope: Scope, start: int, order: str) -> int:
         self._spend(scope, entry.key, 0)
-        scope.last = entry.tag
         if entry.kind == SEQUENCE:
             self._open_sequence(entry, scope, start, UNDEFINED, order)
         elif entry.vr in ("OB", "OW", "OF", "OD", "OL", "OV"):
@@ -234,7 +235,6 @@ class Walker(FragmentWalker):
                 f"{describe(scope.path, entry.key)} lies {self._depth} items deep; possible are "
                 f"{self._limits.depth}."
             )
-        scope.last = entry.tag
         scope.values[entry.key] = {"vr": "SQ"}
         sequence = OpenSequence(
             scope, entry.key, self._base + start, end, implicit=scope.implicit, order=order

@@ -11,15 +11,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Engine,
+    bindparam,
+    create_engine,
+    event,
+    select,
+    update,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
+from dicomweb_index_sql.prepared import Cursor, Prepared
 from dicomweb_index_sql.schema import counters
 from dicomweb_server.interfaces.index import IndexFull, IndexUnavailable
 
 SEQUENCE = "sequence"
+_NEXT = Prepared(
+    update(counters)
+    .where(counters.c.name == SEQUENCE)
+    .values(value=counters.c.value + bindparam("count", type_=BigInteger))
+    .returning(counters.c.value)
+)
 
 
 class Database:
@@ -65,8 +81,14 @@ class Database:
             self.url,
             poolclass=QueuePool,
             pool_size=16,
-            max_overflow=64,
-            connect_args={"check_same_thread": False, "timeout": self._busy},
+            max_overflow=1024,
+            # The connection that was used last has its pages and statements ready.
+            pool_use_lifo=True,
+            connect_args={
+                "check_same_thread": False,
+                "timeout": self._busy,
+                "cached_statements": 256,
+            },
         )
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
@@ -95,6 +117,17 @@ class Database:
                     connection.exec_driver_sql("ROLLBACK")
 
     @contextmanager
+    def cursor(self) -> Iterator[Cursor]:
+        """A cursor for reading with prepared statements, each of which sees committed data."""
+        engine = self.engine
+        with self._translated():
+            raw = engine.raw_connection()
+            try:
+                yield Cursor(raw.cursor(), engine.dialect)
+            finally:
+                raw.close()
+
+    @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that commits at the end, or leaves nothing when an exception passes.
 
@@ -102,39 +135,34 @@ class Database:
         process wrote meanwhile, however long the busy time-out is.
         """
         with self._translated(), self.engine.connect() as connection:
-            if self.is_sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            if not self.is_sqlite:
+                with connection.begin():
+                    yield connection
+                return
+            raw = cursor_of(connection).raw
+            raw.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
+                raw.execute("COMMIT")
             except BaseException:
-                self._end(connection, "ROLLBACK")
+                self._roll_back(connection, raw)
                 raise
-            self._end(connection, "COMMIT")
 
-    def _end(self, connection: Connection, how: str) -> None:
-        if not self.is_sqlite:
-            connection.commit() if how == "COMMIT" else connection.rollback()
-            return
+    @staticmethod
+    def _roll_back(connection: Connection, raw: Any) -> None:
         try:
-            connection.exec_driver_sql(how)
-        except SQLAlchemyError:
+            if raw.connection.in_transaction:
+                raw.execute("ROLLBACK")
+        except sqlite3.Error:
             # A connection that is still inside of a transaction must not go back to the pool.
             connection.invalidate()
-            if how == "COMMIT":
-                raise
 
-    def allocate(self, connection: Connection, count: int) -> int:
+    def allocate(self, cursor: Cursor, count: int) -> int:
         """The first of `count` numbers that were never given out before.
 
         Row keys, revisions and the log of changes take theirs from this one sequence.
         """
-        statement = (
-            update(counters)
-            .where(counters.c.name == SEQUENCE)
-            .values(value=counters.c.value + count)
-            .returning(counters.c.value)
-        )
-        last = connection.execute(statement).scalar_one()
+        last = _NEXT.rows(cursor, {"count": count})[0][0]
         return int(last) - count + 1
 
     @contextmanager
@@ -144,6 +172,8 @@ class Database:
             yield
         except DBAPIError as error:
             raise self._translate(str(error.orig)) from error
+        except self.engine.dialect.loaded_dbapi.Error as error:  # of a prepared statement
+            raise self._translate(str(error)) from error
         except SQLAlchemyError as error:
             raise self._unavailable(f"the database cannot be used: {error}") from error
         except OSError as error:
@@ -164,6 +194,11 @@ class Database:
             connection.execute(select(counters.c.value)).first()
 
 
+def cursor_of(connection: Connection) -> Cursor:
+    """A cursor for prepared statements inside of the connection's transaction."""
+    return Cursor(connection.connection.cursor(), connection.dialect)
+
+
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
@@ -173,8 +208,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
         "foreign_keys=ON",
         "case_sensitive_like=ON",
         "temp_store=MEMORY",
-        "cache_size=-32768",
-        "mmap_size=1073741824",
+        "cache_size=-4096",
     ):
         _pragma(cursor, pragma)
     cursor.close()

@@ -9,7 +9,7 @@ from datetime import UTC
 from sqlalchemy import or_, select, tuple_
 
 from dicomweb_index_sql import maintenance, migration, reads, search
-from dicomweb_index_sql.database import Database
+from dicomweb_index_sql.database import Database, cursor_of
 from dicomweb_index_sql.group_commit import GroupCommit
 from dicomweb_index_sql.options import BUSY_TIMEOUT, OPTIONS, database_url
 from dicomweb_index_sql.reindexing import reindex
@@ -62,7 +62,7 @@ class SqlIndex(Index):
     def _add_all(self, jobs: Sequence[_Job]) -> list[list[Added]]:
         batch = [(new, overwrite) for news, overwrite in jobs for new in news]
         with self.database.write() as connection:
-            added = iter(BatchWriter(self.database, connection).add(batch))
+            added = iter(BatchWriter(self.database, cursor_of(connection)).add(batch))
         return [[next(added) for _ in news] for news, _ in jobs]
 
     def delete(self, resource: Resource, scope: Scope) -> list[BlobRef]:
@@ -104,8 +104,8 @@ class SqlIndex(Index):
 
     def headers(self, resource: Resource, scope: Scope) -> Iterator[tuple[InstanceRecord, bytes]]:
         if not scope.nothing:
-            for record, row in reads.rows(self.database, resource, headers=True):
-                yield record, zlib.decompress(row.header)
+            for record, packed in reads.rows(self.database, resource, headers=True):
+                yield record, zlib.decompress(packed)
 
     def details(self, row: int) -> Details | None:
         return reads.read_details(self.database, row)

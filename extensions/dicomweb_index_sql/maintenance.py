@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from dicomweb_index_sql.database import Database
+from dicomweb_index_sql.database import Database, cursor_of
 from dicomweb_index_sql.reads import parameters, series_of
 from dicomweb_index_sql.schema import (
     details,
@@ -28,7 +28,10 @@ _LOG = list[tuple[str, str, str]]
 def _doomed(connection: Connection, resource: Resource) -> list[Any]:
     """The instance rows of a resource."""
     named = parameters(resource)
-    parents = [row.id for row in series_of(connection, Resource(resource.study, resource.series))]
+    parents = [
+        row[0]
+        for row in series_of(cursor_of(connection), Resource(resource.study, resource.series))
+    ]
     statement = select(
         instances.c.id,
         instances.c.orthanc_id,
@@ -71,7 +74,7 @@ def delete_resource(
         {row.study_row for row in doomed},
         log,
     )
-    write_changes(database, connection, log)
+    write_changes(database, cursor_of(connection), log)
     return [BlobRef(row.storage, row.blob) for row in doomed]
 
 
@@ -88,7 +91,7 @@ def recount(
     log: _LOG,
 ) -> None:
     """Bring counts, answers and revisions in step with the instances; drop empty parents."""
-    revision = database.allocate(connection, 1)
+    revision = database.allocate(cursor_of(connection), 1)
     for row in sorted(series_rows):
         _recount_series(connection, row, revision, log)
     for row in sorted(study_rows):
@@ -172,7 +175,7 @@ def verify(database: Database, *, repair: bool) -> list[str]:
         with database.write() as connection:
             log: _LOG = []
             recount(database, connection, wrong_series, wrong_studies, log)
-            write_changes(database, connection, log)
+            write_changes(database, cursor_of(connection), log)
     return [*wrong_studies.values(), *wrong_series.values()]
 
 

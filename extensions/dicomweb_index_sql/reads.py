@@ -10,9 +10,10 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, select, tuple_
+from sqlalchemy import Select, bindparam, select, tuple_
 
 from dicomweb_index_sql.database import Database
+from dicomweb_index_sql.prepared import Cursor, Prepared, Row
 from dicomweb_index_sql.schema import details, instances, series, studies
 from dicomweb_server.interfaces.index import BlobRef, Details, InstanceRecord
 from dicomweb_server.ps318.paths import Resource
@@ -25,7 +26,8 @@ _SERIES = (
     .where(studies.c.study_uid == bindparam("study"))
     .order_by(series.c.study_row, series.c.id)
 )
-_ONE_SERIES = _SERIES.where(series.c.series_uid == bindparam("series"))
+_ALL_SERIES = Prepared(_SERIES)
+_ONE_SERIES = Prepared(_SERIES.where(series.c.series_uid == bindparam("series")))
 
 _RECORD = (
     instances.c.id,
@@ -55,8 +57,8 @@ def _page(*more: Any) -> Select[Any]:
     )
 
 
-_RECORDS = _page()
-_HEADERS = _page(details.c.header)
+_RECORDS = Prepared(_page())
+_HEADERS = Prepared(_page(details.c.header))
 _BEFORE_ALL = -(2**63)
 
 
@@ -75,8 +77,8 @@ def _one_instance(*more: Any) -> Select[Any]:
     ).order_by(instances.c.id)
 
 
-_ONE = _one_instance()
-_ONE_HEADER = _one_instance(details.c.header)
+_ONE = Prepared(_one_instance())
+_ONE_HEADER = Prepared(_one_instance(details.c.header))
 
 
 def parameters(resource: Resource) -> dict[str, str]:
@@ -89,69 +91,72 @@ def parameters(resource: Resource) -> dict[str, str]:
     return {name: uid for name, uid in named.items() if uid is not None}
 
 
-def _record(row: Row[Any], study_uid: str, series_uid: str) -> InstanceRecord:
+def _record(row: Row, study_uid: str, series_uid: str) -> InstanceRecord:
+    key, _, sop_uid, sop_class_uid, syntax, storage, blob, size, deflated = row[:9]
     return InstanceRecord(
-        row=row.id,
+        row=key,
         study_uid=study_uid,
         series_uid=series_uid,
-        sop_uid=row.sop_uid,
-        sop_class_uid=row.sop_class_uid or "",
-        transfer_syntax=row.transfer_syntax,
-        blob=BlobRef(row.storage, row.blob),
-        size=row.size,
-        deflated=row.deflated,
+        sop_uid=sop_uid,
+        sop_class_uid=sop_class_uid or "",
+        transfer_syntax=syntax,
+        blob=BlobRef(storage, blob),
+        size=size,
+        deflated=deflated,
     )
 
 
-def series_of(connection: Connection, resource: Resource) -> list[Row[Any]]:
+def series_of(cursor: Cursor, resource: Resource) -> list[Row]:
     """(id, study_uid, series_uid) of the series of a study, or the one series, of each patient."""
-    statement = _SERIES if resource.series is None else _ONE_SERIES
-    return list(connection.execute(statement, parameters(resource)))
+    statement = _ALL_SERIES if resource.series is None else _ONE_SERIES
+    return statement.rows(cursor, parameters(resource))
 
 
 def rows(
     database: Database, resource: Resource, *, headers: bool
-) -> Iterator[tuple[InstanceRecord, Row[Any]]]:
-    """The instances of a resource in their order, each with the row it was read from."""
+) -> Iterator[tuple[InstanceRecord, bytes]]:
+    """The instances of a resource in their order, each with its compressed header if asked."""
     if resource.instance is not None:
         statement = _ONE_HEADER if headers else _ONE
-        with database.read() as connection:
-            found = connection.execute(statement, parameters(resource)).all()
+        with database.cursor() as cursor:
+            found = statement.rows(cursor, parameters(resource))
         for row in found:
-            yield _record(row, resource.study, resource.series or ""), row
+            yield _record(row, resource.study, resource.series or ""), row[-1]
         return
-    with database.read() as connection:
-        parents = series_of(connection, resource)
-    for parent in parents:
-        for row in _series_rows(database, parent.id, headers=headers):
-            yield _record(row, parent.study_uid, parent.series_uid), row
+    with database.cursor() as cursor:
+        parents = series_of(cursor, resource)
+    for series_row, study_uid, series_uid in parents:
+        for row in _series_rows(database, series_row, headers=headers):
+            yield _record(row, study_uid, series_uid), row[-1]
 
 
-def _series_rows(database: Database, series_row: int, *, headers: bool) -> Iterator[Row[Any]]:
+def _series_rows(database: Database, series_row: int, *, headers: bool) -> Iterator[Row]:
     statement = _HEADERS if headers else _RECORDS
     number, last = _BEFORE_ALL, 0
     while True:
-        with database.read() as connection:
-            page = connection.execute(
-                statement, {"series_row": series_row, "number": number, "id": last}
-            ).all()
+        with database.cursor() as cursor:
+            page = statement.rows(cursor, {"series_row": series_row, "number": number, "id": last})
         yield from page
         if len(page) < PAGE:
             return
-        number, last = page[-1].sort_number, page[-1].id
+        last, number = page[-1][:2]
 
 
-_DETAILS = select(details).where(details.c.instance_row == bindparam("row"))
+_DETAILS = Prepared(
+    select(details.c.header, details.c.located, details.c.pixel_data).where(
+        details.c.instance_row == bindparam("row")
+    )
+)
 
 
 def read_details(database: Database, row: int) -> Details | None:
     """What was learnt from one file."""
-    with database.read() as connection:
-        found = connection.execute(_DETAILS, {"row": row}).first()
-    if found is None:
+    with database.cursor() as cursor:
+        found = _DETAILS.rows(cursor, {"row": row})
+    if not found:
         return None
-    located = tuple((p, vr, offset, length) for p, vr, offset, length in found.located)
-    return Details(zlib.decompress(found.header), located, found.pixel_data)
+    header, located, pixel_data = found[0]
+    return Details(zlib.decompress(header), tuple(map(tuple, located)), pixel_data)
 
 
 _STUDY_VERSION = (
@@ -176,19 +181,22 @@ _INSTANCE_VERSION = (
     )
     .order_by(instances.c.id)
 )
+_STUDY_PREPARED, _SERIES_PREPARED, _INSTANCE_PREPARED = map(
+    Prepared, (_STUDY_VERSION, _SERIES_VERSION, _INSTANCE_VERSION)
+)
 
 
 def version(database: Database, resource: Resource) -> str | None:
     """Row keys and revisions of a resource, one pair for each patient that has it."""
     if resource.instance is not None:
-        statement = _INSTANCE_VERSION
+        statement = _INSTANCE_PREPARED
     elif resource.series is not None:
-        statement = _SERIES_VERSION
+        statement = _SERIES_PREPARED
     else:
-        statement = _STUDY_VERSION
-    with database.read() as connection:
-        found = connection.execute(statement, parameters(resource)).all()
-    return "-".join(f"{row.id:x}.{row.revision:x}" for row in found) or None
+        statement = _STUDY_PREPARED
+    with database.cursor() as cursor:
+        found = statement.rows(cursor, parameters(resource))
+    return "-".join(f"{row:x}.{revision:x}" for row, revision in found) or None
 
 
 def transfer_syntaxes(database: Database, resource: Resource) -> frozenset[str]:
@@ -197,8 +205,9 @@ def transfer_syntaxes(database: Database, resource: Resource) -> frozenset[str]:
         return frozenset(
             record.transfer_syntax for record, _ in rows(database, resource, headers=False)
         )
+    with database.cursor() as cursor:
+        parents = [row[0] for row in series_of(cursor, resource)]
     with database.read() as connection:
-        parents = [row.id for row in series_of(connection, resource)]
         statement = (
             select(instances.c.transfer_syntax)
             .where(instances.c.series_row.in_(parents))

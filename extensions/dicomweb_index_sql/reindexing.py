@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Table, select
 
-from dicomweb_index_sql.database import Database
+from dicomweb_index_sql.database import Database, cursor_of
 from dicomweb_index_sql.schema import instances, tombstones
 from dicomweb_index_sql.writer import BatchWriter, chunks
 from dicomweb_server.interfaces.index import BlobRef, NewInstance, Overwrite
@@ -33,5 +33,5 @@ def reindex(database: Database, connection: Connection, news: Sequence[NewInstan
     ]
     if not batch:
         return 0
-    added = BatchWriter(database, connection).add(batch)
+    added = BatchWriter(database, cursor_of(connection)).add(batch)
     return sum(result.discarded != new.blob for (new, _), result in zip(batch, added, strict=True))

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Row, Select, and_, exists, false, or_, select, true
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, exists, or_, select
 
 from dicomweb_index_sql import answers as texts
 from dicomweb_index_sql.columns import BY_TAG, GROUPS, Searchable
 from dicomweb_index_sql.database import Database
+from dicomweb_index_sql.plans import Parameters, Shape, clause, name, plan
+from dicomweb_index_sql.prepared import Prepared, Row
 from dicomweb_index_sql.schema import details, instances, series, studies
 from dicomweb_server.interfaces.index import Found
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.matching import (
     AnyOf,
-    AnyValue,
     Equals,
     EqualsNumber,
     OneOf,
     Predicate,
     Range,
     Wildcard,
-    to_prefix,
 )
 from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
 
@@ -33,7 +34,7 @@ _S, _E, _I = QueryLevel.STUDY, QueryLevel.SERIES, QueryLevel.INSTANCE
 _TABLES: dict[QueryLevel, Any] = {_S: studies, _E: series, _I: instances}
 _DEPTH = {_S: 0, _E: 1, _I: 2}
 _SCAN_PAGE = 100
-_LAST_CHARACTER = "\U0010ffff"
+_EVERYTHING = 2**62
 
 # Attributes that are computed: the level whose rows hold them, and the column.
 _COUNTS = {
@@ -79,45 +80,20 @@ def _text(predicate: Predicate) -> str:
     return predicate.pattern if isinstance(predicate, Wildcard) else ""
 
 
-def _like(pattern: str) -> str:
-    """A LIKE pattern with `\\` as escape character."""
-    for special in ("\\", "%", "_"):
-        pattern = pattern.replace(special, f"\\{special}")
-    return pattern.replace("*", "%").replace("?", "_")
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """A condition without its values: what decides about the text of a statement."""
+
+    tag: str
+    folded: bool
+    shape: Shape
 
 
-def _compare(column: Any, predicate: Predicate, clean: Callable[[str], str]) -> ColumnElement[bool]:
-    """One predicate on one column whose values are in the predicate's form."""
-    match predicate:
-        case AnyValue():
-            return true()
-        case Equals(value):
-            return column == clean(value)  # type: ignore[no-any-return]
-        case OneOf(values):
-            return column.in_([clean(value) for value in values])  # type: ignore[no-any-return]
-        case Wildcard(pattern):
-            return _fits(column, pattern)
-        case Range(_, low, high):
-            bounds = [column >= low] if low is not None else []
-            bounds += [column <= high] if high is not None else []
-            return and_(true(), *bounds)
-        case EqualsNumber(number):
-            whole = number == number.to_integral_value() and abs(number) < 2**63
-            return column == int(number) if whole else false()
-        case AnyOf(alternatives):
-            return or_(false(), *(_compare(column, each, clean) for each in alternatives))
-
-
-def _fits(column: Any, pattern: str) -> ColumnElement[bool]:
-    prefix = to_prefix(pattern)
-    if prefix is None:
-        return column.like(_like(pattern), escape="\\")  # type: ignore[no-any-return]
-    # A range uses the index on the column; LIKE would look at every row.
-    return and_(column >= prefix, column < prefix + _LAST_CHARACTER)
-
-
-def _same(text: str) -> str:
-    return text
+def _term(condition: Condition) -> tuple[_Term, tuple[Any, ...]]:
+    searchable = BY_TAG.get(condition.tag)
+    clean = _without_delimiters if searchable and searchable.kind == "name" else None
+    planned = plan(condition.predicate, clean)
+    return _Term(condition.tag, _folded(condition.predicate), planned.shape), planned.values
 
 
 def _without_delimiters(text: str) -> str:
@@ -130,30 +106,29 @@ def _folded(predicate: Predicate) -> bool:
     return bool(getattr(predicate, "folded", False))
 
 
-def _on_attribute(searchable: Searchable, predicate: Predicate) -> ColumnElement[bool]:
+def _on_attribute(searchable: Searchable, term: _Term, take: Parameters) -> ColumnElement[bool]:
     columns = _TABLES[searchable.level].c
     if searchable.kind == "name":
-        return or_(
-            *(
-                _compare(columns[f"{searchable.column}_{g}"], predicate, _without_delimiters)
-                for g in GROUPS
-            )
-        )
-    if searchable.kind == "text" and _folded(predicate):
-        return _compare(columns[f"{searchable.column}_folded"], predicate, _same)
-    return _compare(columns[searchable.column], predicate, _same)
+        start, groups = take.count, []
+        for group in GROUPS:
+            take.count = start  # each group is compared with the same parameters
+            groups.append(clause(columns[f"{searchable.column}_{group}"], term.shape, take))
+        return or_(*groups)
+    if searchable.kind == "text" and term.folded:
+        return clause(columns[f"{searchable.column}_folded"], term.shape, take)
+    return clause(columns[searchable.column], term.shape, take)
 
 
-def _modalities(predicate: Predicate) -> ColumnElement[bool]:
+def _modalities(term: _Term, take: Parameters) -> ColumnElement[bool]:
     other = series.alias("any_series")
-    column = other.c.modality_folded if _folded(predicate) else other.c.modality
-    return exists().where(other.c.study_row == studies.c.id, _compare(column, predicate, _same))
+    column = other.c.modality_folded if term.folded else other.c.modality
+    return exists().where(other.c.study_row == studies.c.id, clause(column, term.shape, take))
 
 
-def _sop_classes(predicate: Predicate) -> ColumnElement[bool]:
+def _sop_classes(term: _Term, take: Parameters) -> ColumnElement[bool]:
     other = instances.alias("any_instance")
     return exists().where(
-        other.c.study_row == studies.c.id, _compare(other.c.sop_class_uid, predicate, _same)
+        other.c.study_row == studies.c.id, clause(other.c.sop_class_uid, term.shape, take)
     )
 
 
@@ -164,18 +139,17 @@ _OF_CHILDREN = {
 }
 
 
-def _clause(condition: Condition) -> tuple[QueryLevel, ColumnElement[bool]]:
-    """The level whose row the condition is about, and the condition."""
-    tag, predicate = condition.tag, condition.predicate
-    if tag in _COUNTS:
-        level, column = _COUNTS[tag]
-        return level, _compare(column, predicate, _same)
-    if tag in _OF_CHILDREN:
-        return _S, _OF_CHILDREN[tag](predicate)
-    if tag == sets.AVAILABLE_TRANSFER_SYNTAX_UID:
-        return _I, _compare(instances.c.transfer_syntax, predicate, _same)
-    searchable = BY_TAG[tag]
-    return searchable.level, _on_attribute(searchable, predicate)
+def _clause(term: _Term, take: Parameters) -> tuple[QueryLevel, ColumnElement[bool]]:
+    """The level whose row a condition is about, and the condition."""
+    if term.tag in _COUNTS:
+        level, column = _COUNTS[term.tag]
+        return level, clause(column, term.shape, take)
+    if term.tag in _OF_CHILDREN:
+        return _S, _OF_CHILDREN[term.tag](term, take)
+    if term.tag == sets.AVAILABLE_TRANSFER_SYNTAX_UID:
+        return _I, clause(instances.c.transfer_syntax, term.shape, take)
+    searchable = BY_TAG[term.tag]
+    return searchable.level, _on_attribute(searchable, term, take)
 
 
 # --- a query -------------------------------------------------------------------------------
@@ -190,21 +164,30 @@ def _below(level: QueryLevel, child: QueryLevel, clauses: Sequence[ColumnElement
     return exists().where(link, *clauses).correlate(_TABLES[level])
 
 
-def _statement(query: Query, columns: Sequence[Any]) -> Select[Any]:
-    level = query.level
+@lru_cache(maxsize=512)
+def _statement(
+    level: QueryLevel, terms: tuple[_Term, ...], attributes: bool, paged: bool
+) -> Prepared:
+    """The statement for all searches that differ in nothing but values."""
+    columns = _ATTRIBUTES[level] if attributes else _ANSWER[level]
     clauses: dict[QueryLevel, list[ColumnElement[bool]]] = {_S: [], _E: [], _I: []}
-    for condition in query.conditions:
-        if not condition.is_universal:
-            of_level, clause = _clause(condition)
-            clauses[of_level].append(clause)
+    take = Parameters()
+    for term in terms:
+        of_level, condition = _clause(term, take)
+        clauses[of_level].append(condition)
     needed = {column.table for column in columns}
-    statement = select(*columns).select_from(_joined(level, clauses, needed))
+    statement: Select[Any] = select(*columns).select_from(_joined(level, clauses, needed))
     for of_level, conditions in clauses.items():
         if conditions and _DEPTH[of_level] > _DEPTH[level]:
             statement = statement.where(_below(level, of_level, conditions))
         elif conditions:
             statement = statement.where(*conditions)
-    return statement.order_by(*_ORDER[level])
+    statement = statement.order_by(*_ORDER[level])
+    if paged:
+        statement = statement.limit(bindparam("limit", type_=BigInteger)).offset(
+            bindparam("offset", type_=BigInteger)
+        )
+    return Prepared(statement)
 
 
 def _joined(level: QueryLevel, clauses: dict[QueryLevel, Any], needed: set[Any]) -> Any:
@@ -226,43 +209,40 @@ _ANSWER: dict[QueryLevel, tuple[Any, ...]] = {
     level: (table.c.id, table.c.answer) for level, table in _TABLES.items()
 }
 _ATTRIBUTES: dict[QueryLevel, tuple[Any, ...]] = {
-    _S: (*_ANSWER[_S], studies.c.attributes.label("study"), studies.c.sop_classes),
-    _E: (
-        *_ANSWER[_E],
-        studies.c.attributes.label("study"),
-        studies.c.sop_classes,
-        series.c.attributes.label("series"),
-    ),
-    _I: (
-        *_ANSWER[_I],
-        studies.c.attributes.label("study"),
-        studies.c.sop_classes,
-        series.c.attributes.label("series"),
-    ),
+    level: (*columns, studies.c.sop_classes, studies.c.attributes, *more)
+    for (level, columns), more in zip(
+        _ANSWER.items(), ((), (series.c.attributes,), (series.c.attributes,)), strict=True
+    )
 }
 
 
 def run(database: Database, query: Query, *, attributes: bool) -> list[Found]:
     """Matches in a stable order."""
-    columns = _ATTRIBUTES[query.level] if attributes else _ANSWER[query.level]
-    statement = _statement(query, columns)
-    if query.limit is not None or query.offset:
+    terms: list[_Term] = []
+    values: dict[str, Any] = {}
+    for condition in query.conditions:
+        if not condition.is_universal:
+            term, given = _term(condition)
+            terms.append(term)
+            for value in given:
+                values[name(len(values))] = value
+    paged = query.limit is not None or query.offset > 0
+    if paged:
         # SQLite has no OFFSET without LIMIT.
-        statement = statement.limit(query.limit if query.limit is not None else 2**62)
-    if query.offset:
-        statement = statement.offset(query.offset)
-    with database.read() as connection:
-        rows = connection.execute(statement).all()
+        values["limit"] = _EVERYTHING if query.limit is None else query.limit
+        values["offset"] = query.offset
+    statement = _statement(query.level, tuple(terms), attributes, paged)
+    with database.cursor() as cursor:
+        rows = statement.rows(cursor, values)
     if not attributes:
         return [Found(row, answer) for row, answer in rows]
-    return [Found(row.id, row.answer, _ready(row)) for row in rows]
+    return [Found(row[0], row[1], _ready(row)) for row in rows]
 
 
-def _ready(row: Row[Any]) -> tuple[bytes, ...]:
-    named = row._mapping
-    classes = {sets.SOP_CLASSES_IN_STUDY: texts.codes(named["sop_classes"], "UI")}
-    parents = [named[name] for name in ("study", "series") if name in named]
-    return (*parents, orjson.dumps(classes))
+def _ready(row: Row) -> tuple[bytes, ...]:
+    """Main attributes of the levels above, and what is computed; see `_ATTRIBUTES`."""
+    classes = {sets.SOP_CLASSES_IN_STUDY: texts.codes(row[2], "UI")}
+    return (*row[3:], orjson.dumps(classes))
 
 
 def scan(database: Database, query: Query) -> Iterator[tuple[Found, bytes]]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from dicomweb_index_sql.database import Database
+from dicomweb_index_sql.database import Database, cursor_of
 from dicomweb_index_sql.options import BUSY_TIMEOUT, OPTIONS, database_url
 from dicomweb_index_sql.schema import documents, leases, logs
 from dicomweb_server.interfaces.provider import Settings
@@ -96,7 +96,7 @@ class SqlStateStore(StateStore):
 
     def append(self, log: str, value: Any) -> int:
         with self._database.write() as connection:
-            seq = self._database.allocate(connection, 1)
+            seq = self._database.allocate(cursor_of(connection), 1)
             connection.execute(insert(logs).values(log=log, seq=seq, value=value))
         return seq
 

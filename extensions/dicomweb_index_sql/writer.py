@@ -6,18 +6,21 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import String, Table, bindparam, insert, select, update
 
 from dicomweb_index_sql import answers
 from dicomweb_index_sql.columns import clean, column_values, of_level
 from dicomweb_index_sql.database import Database
+from dicomweb_index_sql.prepared import Cursor, Prepared
 from dicomweb_index_sql.schema import (
     changes,
     details,
     instances,
+    metadata,
     patients,
     series,
     studies,
@@ -30,9 +33,8 @@ from dicomweb_server.ps318.query_model import QueryLevel
 
 Row = dict[str, Any]
 _CHUNK = 500
-_INSTANCE_COLUMNS = [
-    instances.c[name] for name in ("id", "orthanc_id", "sha256", "size", "storage", "blob")
-]
+_LOOKUP_SIZES = (1, 8, 64, _CHUNK)
+_INSTANCE_COLUMNS = ("id", "orthanc_id", "sha256", "size", "storage", "blob")
 
 
 def chunks(items: Sequence[Any], size: int = _CHUNK) -> Iterable[Sequence[Any]]:
@@ -75,9 +77,9 @@ class _Series:
 class BatchWriter:
     """One batch inside of one transaction."""
 
-    def __init__(self, database: Database, connection: Connection) -> None:
+    def __init__(self, database: Database, cursor: Cursor) -> None:
         self.database = database
-        self.connection = connection
+        self.cursor = cursor
         self.patients: dict[str, Row] = {}
         self.studies: dict[str, _Study] = {}
         self.series: dict[str, _Series] = {}
@@ -98,7 +100,7 @@ class BatchWriter:
         """Index everything; one `Added` for each, in order."""
         ids = [ids_of(new) for new, _ in batch]
         self._load(ids)
-        self._next = self.database.allocate(self.connection, 4 * len(batch) + 1)
+        self._next = self.database.allocate(self.cursor, 4 * len(batch) + 1)
         self.revision = self._next_number()
         results = [
             self._one(new, overwrite, known)
@@ -114,22 +116,24 @@ class BatchWriter:
 
     def _load(self, ids: Sequence[OrthancIds]) -> None:
         """What the database has of these instances and their parents."""
-        for row in self._select(instances, [i.instance for i in ids], _INSTANCE_COLUMNS):
+        for row in self._select(instances, {i.instance for i in ids}):
             self.known[row["orthanc_id"]] = row
-        for row in self._select(patients, [i.patient for i in ids], patients.c):
-            self.patients[row["orthanc_id"]] = row
-        for row in self._select(studies, [i.study for i in ids], studies.c):
+        for row in self._select(studies, {i.study for i in ids}):
             self.studies[row["orthanc_id"]] = _Study(row, fresh=False)
-        for row in self._select(series, [i.series for i in ids], series.c):
+        known = self.studies.keys()
+        # A new study has no series, and a known one has its patient.
+        for row in self._select(series, {i.series for i in ids if i.study in known}):
             self.series[row["orthanc_id"]] = _Series(row, fresh=False)
+        for row in self._select(patients, {i.patient for i in ids if i.study not in known}):
+            self.patients[row["orthanc_id"]] = row
 
-    def _select(self, table: Any, ids: Sequence[str], columns: Any) -> Iterable[Row]:
-        statement = select(*columns).where(table.c.orthanc_id.in_(bindparam("ids", expanding=True)))
-        for part in chunks(sorted(set(ids))):
-            yield from (
-                dict(row._mapping)
-                for row in self.connection.execute(statement, {"ids": list(part)})
-            )
+    def _select(self, table: Table, ids: set[str]) -> Iterable[Row]:
+        for part in chunks(sorted(ids)):
+            names, statement, size = _lookup(table.name, len(part))
+            padded = [*part, *[part[0]] * (size - len(part))]
+            values = {f"id{i}": key for i, key in enumerate(padded)}
+            for row in statement.rows(self.cursor, values):
+                yield dict(zip(names, row, strict=True))
 
     def _one(self, new: NewInstance, overwrite: Overwrite, ids: OrthancIds) -> Added:
         known = self.known.get(ids.instance)
@@ -283,55 +287,49 @@ class BatchWriter:
 
     def _flush(self) -> None:
         """Parents before children, in the order of their identifiers (no deadlocks)."""
-        run = self.connection.execute
         if self.new_patients:
-            run(insert(patients), sorted(self.new_patients, key=_by_id))
+            _INSERT["patients"].run_many(self.cursor, sorted(self.new_patients, key=_by_id))
         self._flush_studies()
         self._flush_series()
         if self.new_rows:
-            run(insert(instances), sorted(self.new_rows.values(), key=_by_id))
-            run(insert(details), list(self.new_details.values()))
+            rows = sorted(self.new_rows.values(), key=_by_id)
+            _INSERT["instances"].run_many(self.cursor, rows)
+            _INSERT["details"].run_many(self.cursor, self.new_details.values())
         if self.replaced:
-            _update_all(self.connection, instances, list(self.replaced.values()), "id")
-            _update_all(
-                self.connection, details, list(self.replaced_details.values()), "instance_row"
-            )
-        self._flush_changes()
+            _UPDATE["instances"].run_many(self.cursor, self.replaced.values())
+            _UPDATE["details"].run_many(self.cursor, self.replaced_details.values())
+        write_changes(self.database, self.cursor, self.log)
 
     def _flush_studies(self) -> None:
         touched = [study for study in self.studies.values() if study.changed]
         for study in touched:
             finish_study(study.row, self.revision)
-        self._write(studies, [(s.row, s.fresh) for s in touched])
+        self._write("studies", [(s.row, s.fresh) for s in touched])
 
     def _flush_series(self) -> None:
         touched = [parent for parent in self.series.values() if parent.changed]
         by_row = {study.row["id"]: study.row for study in self.studies.values()}
         for parent in touched:
             finish_series(parent.row, by_row[parent.row["study_row"]], self.revision)
-        self._write(series, [(s.row, s.fresh) for s in touched])
+        self._write("series", [(s.row, s.fresh) for s in touched])
 
-    def _write(self, table: Any, rows: Sequence[tuple[Row, bool]]) -> None:
-        new = [row for row, fresh in rows if fresh]
-        old = [row for row, fresh in rows if not fresh]
+    def _write(self, table: str, rows: Sequence[tuple[Row, bool]]) -> None:
+        ordered = sorted(rows, key=lambda pair: _by_id(pair[0]))
+        new = [row for row, fresh in ordered if fresh]
+        old = [row for row, fresh in ordered if not fresh]
         if new:
-            self.connection.execute(insert(table), sorted(new, key=_by_id))
+            _INSERT[table].run_many(self.cursor, new)
         if old:
-            _update_all(self.connection, table, sorted(old, key=_by_id), "id")
-
-    def _flush_changes(self) -> None:
-        write_changes(self.database, self.connection, self.log)
+            _UPDATE[table].run_many(self.cursor, old)
 
 
-def write_changes(
-    database: Database, connection: Connection, log: Sequence[tuple[str, str, str]]
-) -> None:
+def write_changes(database: Database, cursor: Cursor, log: Sequence[tuple[str, str, str]]) -> None:
     """Append (kind, level, Orthanc identifier) to the log of changes."""
     if not log:
         return
-    first, now = database.allocate(connection, len(log)), utc_now()
-    connection.execute(
-        insert(changes),
+    first, now = database.allocate(cursor, len(log)), utc_now()
+    _INSERT["changes"].run_many(
+        cursor,
         [
             {"seq": first + i, "kind": kind, "level": level, "orthanc_id": key, "date": now}
             for i, (kind, level, key) in enumerate(log)
@@ -362,18 +360,33 @@ def finish_series(row: Row, study: Row, revision: int) -> None:
     )
 
 
-def _update_all(connection: Connection, table: Any, rows: Sequence[Row], key: str) -> None:
-    """UPDATE of whole rows; every row has the same keys."""
-    names = [name for name in rows[0] if name != key]
-    statement = (
-        update(table)
-        .where(table.c[key] == bindparam("b_key"))
-        .values({name: bindparam(f"b_{name}") for name in names})
+@lru_cache(maxsize=64)
+def _lookup(table_name: str, count: int) -> tuple[tuple[str, ...], Prepared, int]:
+    """Names of the columns, and a statement that finds rows by up to `size` identifiers.
+
+    There are few sizes, so that there are few statements; callers repeat an identifier.
+    """
+    table = metadata.tables[table_name]
+    size = next(size for size in _LOOKUP_SIZES if size >= count)
+    columns = [table.c[name] for name in _INSTANCE_COLUMNS] if table is instances else list(table.c)
+    wanted = [bindparam(f"id{i}", type_=String) for i in range(size)]
+    statement = select(*columns).where(table.c.orthanc_id.in_(wanted))
+    return tuple(column.name for column in columns), Prepared(statement), size
+
+
+def _update(table: Table) -> Prepared:
+    """UPDATE of a whole row by its primary key."""
+    key = next(iter(table.primary_key.columns))
+    values = {c.name: bindparam(c.name, type_=c.type) for c in table.c if c is not key}
+    # A parameter that is named like a column must not stand in WHERE: the names would clash.
+    return Prepared(
+        update(table).where(key == bindparam(f"{key.name}", type_=key.type)).values(values)
     )
-    connection.execute(
-        statement,
-        [{f"b_{n}": row[n] for n in names} | {"b_key": row[key]} for row in rows],
-    )
+
+
+_STORED = (patients, studies, series, instances, details, changes)
+_INSERT = {table.name: Prepared(insert(table), table.columns.keys()) for table in _STORED}
+_UPDATE = {table.name: _update(table) for table in (studies, series, instances, details)}
 
 
 def _by_id(row: Mapping[str, Any]) -> str:

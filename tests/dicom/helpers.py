@@ -141,7 +141,8 @@ def judged(data_set, path=""):
 
 def _level(vr, value):
     if vr == "PN":
-        return {group: text for group, text in (value or {}).items() if text} or None
+        groups = {group: text.rstrip(" \0") for group, text in (value or {}).items()}
+        return {group: text for group, text in groups.items() if text} or None
     if isinstance(value, str):
         return (value.strip(" \0") if vr in _STRIPPED else value) or None
     if isinstance(value, float) and not math.isfinite(value):

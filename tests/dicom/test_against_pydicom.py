@@ -7,6 +7,7 @@
   as is any empty text among several. pydicom has "" there. A sole empty value is no Value.
 - Padding on both sides of AE, AS, CS, DA, DT, TM and UI is removed from each value, pydicom does it
   only at the end of the last one (and not for NUL in AE).
+- Padding at the end of each value of LO, SH and UC, and of each component group, is removed.
 - Group lengths are left out (PS3.18 F.2.2).
 - An empty sequence has no Value (PS3.18 F.2.5), pydicom has an empty list.
 - FL and FD that are no numbers are "NaN", "Infinity", "-Infinity"; pydicom writes them as JSON

@@ -135,10 +135,9 @@ def test_default_charset():
     for encoding in DEFAULT_ENCODINGS:
         assert b"A".decode(default_charset(encoding).codec) == "A"
     assert default_charset("Windows1251").codec == "cp1251"
-    for wrong in ("Klingon", "rot13", "hex", ""):
-        if wrong:
-            with pytest.raises(ValueError, match=wrong):
-                default_charset(wrong)
+    for wrong in ("Klingon", "rot13", "hex", "utf-16", "utf-7", "cp037", "idna"):
+        with pytest.raises(ValueError, match=wrong):
+            default_charset(wrong)
 
 
 def test_items_inherit_and_override():

@@ -9,7 +9,14 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from dicomweb_server.dicom import JsonOptions, TagDictionary, load_header, render
+from dicomweb_server.dicom import (
+    DicomReader,
+    JsonOptions,
+    TagDictionary,
+    little_endian,
+    load_header,
+    render,
+)
 
 from .helpers import IDENTITY, bundled, element, item, parse, part10, small_data_set, write
 
@@ -262,3 +269,20 @@ def test_other_binary_as_values():
     assert data["00091005"]["Value"] == [2]
     assert data["00091003"]["BulkDataURI"] == BASE + "00091003"
     assert data["7FE00010"]["BulkDataURI"] == BASE + "7fe00010"
+
+
+@pytest.mark.parametrize(
+    ("vr", "expected"),
+    [("OW", b"21436587"), ("OF", b"43218765"), ("OD", b"87654321"), ("OB", b"12345678")],
+)
+def test_big_endian_values_as_json_needs_them(vr, expected):
+    assert little_endian(b"12345678", vr, big_endian=True) == expected
+    assert little_endian(b"12345678", vr, big_endian=False) == b"12345678"
+    assert little_endian(b"12345678", "UN", big_endian=True) == b"12345678"
+
+
+def test_transfer_syntax_is_known_early():
+    reader = DicomReader()
+    assert reader.transfer_syntax == ""
+    reader.feed(part10(IDENTITY)[:230])
+    assert reader.transfer_syntax == ExplicitVRLittleEndian

@@ -157,6 +157,17 @@ def test_elements_in_wrong_order_are_sorted_and_doubles_noted():
     assert any("(0008,1140) occurs twice" in problem for problem in instance.problems)
 
 
+def test_doubles_are_noted_once_whatever_the_pieces():
+    double = element(0x00280103, "US", b"\1\0") * 2
+    data = part10(IDENTITY + double + element(0x00090010, "LO", b"AB") * 2)
+    reader = DicomReader()
+    for position in range(len(data)):
+        reader.feed(data[position : position + 1])
+    instance = reader.close()
+    assert instance == parse(data)
+    assert len(instance.problems) == 2
+
+
 def test_deep_nesting_hits_the_limit_and_not_the_stack():
     body = b""
     for _ in range(63):

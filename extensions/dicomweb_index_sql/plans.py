@@ -1,0 +1,118 @@
+"""Predicates as shapes and values, so that a statement is built once for all searches of a kind.
+
+`Shape` says what SQL a predicate becomes; the values go in as parameters, in the order of `Plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, String, and_, bindparam, false, or_, true
+
+from dicomweb_server.ps318.matching import (
+    AnyOf,
+    AnyValue,
+    Equals,
+    EqualsNumber,
+    OneOf,
+    Predicate,
+    Range,
+    Wildcard,
+    to_prefix,
+)
+
+Shape = tuple[Any, ...]
+_LAST_CHARACTER = "\U0010ffff"
+_LARGEST = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a predicate becomes: its shape, and one value for each parameter of the shape."""
+
+    shape: Shape
+    values: tuple[Any, ...] = ()
+
+
+def like(pattern: str) -> str:
+    """A LIKE pattern with `\\` as escape character."""
+    for special in ("\\", "%", "_"):
+        pattern = pattern.replace(special, f"\\{special}")
+    return pattern.replace("*", "%").replace("?", "_")
+
+
+def plan(predicate: Predicate, clean: Callable[[str], str] | None = None) -> Plan:
+    """The plan of a predicate; `clean` brings single values into the form of the column."""
+    match predicate:
+        case AnyValue():
+            return Plan(("any",))
+        case Equals(value):
+            return Plan(("=",), (clean(value) if clean else value,))
+        case OneOf(values):
+            cleaned = tuple(clean(value) for value in values) if clean else tuple(values)
+            return Plan(("in", len(cleaned)), cleaned)
+        case Wildcard(pattern):
+            return _wildcard(pattern)
+        case Range(_, low, high):
+            bounds = tuple(bound for bound in (low, high) if bound is not None)
+            return Plan(("range", low is not None, high is not None), bounds)
+        case EqualsNumber(number):
+            whole = number == number.to_integral_value() and abs(number) < _LARGEST
+            return Plan(("number",), (int(number),)) if whole else Plan(("none",))
+        case AnyOf(alternatives):
+            plans = [plan(each, clean) for each in alternatives]
+            values = tuple(value for each in plans for value in each.values)
+            return Plan(("or", *(each.shape for each in plans)), values)
+
+
+def _wildcard(pattern: str) -> Plan:
+    prefix = to_prefix(pattern)
+    if prefix is None:
+        return Plan(("like",), (like(pattern),))
+    # A range uses the index on the column; LIKE would look at every row.
+    return Plan(("prefix",), (prefix, prefix + _LAST_CHARACTER))
+
+
+class Parameters:
+    """Gives parameters their names, in the order of the plans."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def next(self, kind: Any = String) -> Any:
+        """The next parameter."""
+        self.count += 1
+        return bindparam(name(self.count - 1), type_=kind)
+
+
+def name(position: int) -> str:
+    """The name of the parameter at a position."""
+    return f"p{position}"
+
+
+def clause(column: Any, shape: Shape, take: Parameters) -> ColumnElement[bool]:
+    """The condition on a column that a shape stands for."""
+    kind, *details = shape
+    made: ColumnElement[bool]
+    if kind == "=":
+        made = column == take.next()
+    elif kind == "number":
+        made = column == take.next(BigInteger)
+    elif kind == "in":
+        made = column.in_([take.next() for _ in range(details[0])])
+    elif kind == "like":
+        made = column.like(take.next(), escape="\\")
+    elif kind == "prefix":
+        made = and_(column >= take.next(), column < take.next())
+    elif kind == "range":
+        low, high = details
+        bounds = [column >= take.next()] if low else []
+        bounds += [column <= take.next()] if high else []
+        made = and_(true(), *bounds)
+    elif kind == "or":
+        made = or_(false(), *(clause(column, each, take) for each in details))
+    else:
+        made = true() if kind == "any" else false()
+    return made
