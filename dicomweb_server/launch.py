@@ -75,7 +75,7 @@ def settings_for(config: Config) -> dict[str, Any]:
         "bind": bind_addresses(config),
         "workers": config[HTTP_WORKERS] or os.cpu_count() or 1,
         # Threads: a worker of the default kind is killed when a download takes too long.
-        "worker_class": "gthread",
+        "worker_class": "dicomweb_server.worker.LingeringThreadWorker",
         "threads": config[HTTP_THREADS],
         "keepalive": 15,
         # 90 UIDs in a query do not fit into the default of 4094.

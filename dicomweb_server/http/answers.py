@@ -16,7 +16,8 @@ from dicomweb_server.ps318.accept import Match, Offer, negotiate
 from dicomweb_server.settings import COMPRESSION
 
 _COMPRESS_FROM = 2048
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
+_ALONE = 1 << 16
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
 PRIVATE = "private, no-cache"
 """Patient data may be kept by the client alone, and must be asked for again before it is used."""
@@ -90,14 +91,20 @@ def file_answer(path: Path, media_type: str, *, encoding: str = "") -> Response:
 
 
 def coalesced(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Small pieces joined into blocks: each block costs a system call."""
+    """Small pieces joined: each that goes out costs a system call, and each join a copy."""
     pending: list[bytes] = []
     size = 0
     for piece in pieces:
+        if len(piece) >= _ALONE:
+            if pending:
+                yield b"".join(pending)
+                pending, size = [], 0
+            yield piece
+            continue
         pending.append(piece)
         size += len(piece)
         if size >= _BLOCK:
-            yield b"".join(pending) if len(pending) > 1 else piece
+            yield b"".join(pending)
             pending, size = [], 0
     if pending:
         yield b"".join(pending)

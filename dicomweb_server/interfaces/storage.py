@@ -48,7 +48,13 @@ class BlobWriter(ABC):
 
     @abstractmethod
     def finish(self) -> None:
-        """All bytes were written. MAY start to make them durable; MUST NOT wait for that."""
+        """All bytes were written; `commit` follows, soon or after other blobs."""
+
+    def flush_soon(self) -> None:
+        """MAY start to make a finished blob durable, because more blobs come before `commit`.
+
+        MUST NOT wait for it and MUST NOT raise.
+        """
 
     @abstractmethod
     def reader(self) -> BinaryIO:

@@ -63,6 +63,9 @@ def _inflated(read: Read, size: int, offset: int, length: int) -> Iterator[bytes
 
 def stream(storages: Storages, record: InstanceRecord) -> Iterator[bytes]:
     """The stored file in large pieces; raises `BlobNotFound` before the first piece."""
+    if record.size <= CHUNK:
+        yield storages.of(record.blob).read(record.blob.key, 0, record.size)
+        return
     with storages.of(record.blob).open(record.blob.key) as file:
         while chunk := file.read(CHUNK):
             yield chunk

@@ -238,6 +238,8 @@ class Batch:
     def part(self) -> Part:
         """The next instance; its result has the same position as the part."""
         self.results.append(Ingested())
+        if self._queue:
+            self._queue[-1].writer.flush_soon()
         self._open = Part(self, len(self.results) - 1)
         return self._open
 

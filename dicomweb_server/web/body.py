@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import struct
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -45,11 +47,25 @@ def _too_large(size: int, maximum: int) -> str:
 
 
 def set_timeout() -> None:
-    """A client that says nothing for too long loses its connection instead of keeping a thread."""
-    socket: Any = request.environ.get("gunicorn.socket")
-    if socket is not None:
-        with contextlib.suppress(OSError):
-            socket.settimeout(current_context().config[REQUEST_TIMEOUT])
+    """A client that says nothing for too long loses its connection instead of keeping a thread.
+
+    The kernel watches: a time-out of Python's own would cost a system call before each read, and
+    would take `sendfile` to pieces.
+    """
+    connection: Any = request.environ.get("gunicorn.socket")
+    if connection is not None:
+        seconds = current_context().config[REQUEST_TIMEOUT]
+        with contextlib.suppress(OSError, AttributeError):
+            limit_silence(connection, seconds)
+
+
+def limit_silence(connection: socket.socket, seconds: int) -> None:
+    """Reads fail after so many seconds without a byte, writes after so many without progress."""
+    connection.setsockopt(
+        socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", seconds, 0)
+    )
+    if connection.family in (socket.AF_INET, socket.AF_INET6):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
 
 
 def chunks() -> Iterator[bytes]:
@@ -106,10 +122,10 @@ def finish_early(answer: Response) -> Response:
 def drain(environ: dict[str, Any]) -> None:
     """Read and forget what the client still sends, up to a limit of bytes and time."""
     stream, done, end = environ["wsgi.input"], 0, time.monotonic() + _DRAIN_SECONDS
-    socket: Any = environ.get("gunicorn.socket")
+    connection: Any = environ.get("gunicorn.socket")
     with contextlib.suppress(Exception):
-        if socket is not None:
-            socket.settimeout(_DRAIN_SECONDS)
+        if connection is not None:
+            limit_silence(connection, int(_DRAIN_SECONDS))
         while done < _DRAIN_BYTES and time.monotonic() < end:
             chunk = stream.read(1 << 18)
             if not chunk:

@@ -27,6 +27,7 @@ from sqlalchemy.pool import QueuePool
 
 from dicomweb_index_sql.prepared import Cursor, Prepared
 from dicomweb_index_sql.schema import counters
+from dicomweb_index_sql.turns import Turn
 from dicomweb_server.interfaces.index import IndexFull, IndexUnavailable
 
 SEQUENCE = "sequence"
@@ -61,6 +62,7 @@ class Database:
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._pid = 0
+        self._turn = Turn(f"{self.url.database}.turn")
 
     @property
     def engine(self) -> Engine:
@@ -140,13 +142,14 @@ class Database:
                     yield connection
                 return
             raw = cursor_of(connection).raw
-            raw.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                raw.execute("COMMIT")
-            except BaseException:
-                self._roll_back(connection, raw)
-                raise
+            with self._turn.taken():
+                raw.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    raw.execute("COMMIT")
+                except BaseException:
+                    self._roll_back(connection, raw)
+                    raise
 
     @staticmethod
     def _roll_back(connection: Connection, raw: Any) -> None:

@@ -40,11 +40,20 @@ Orthanc = String(44)
 
 def _columns(searchable: Searchable) -> list[Column[object]]:
     kind = BigInteger() if searchable.kind == "number" else KeyText
-    return [Column(name, kind, index=searchable.indexed) for name in searchable.columns]
+    return [Column(name, kind) for name in searchable.columns]
 
 
 def _searchable(level: QueryLevel) -> list[Column[object]]:
     return [column for searchable in of_level(level) for column in _columns(searchable)]
+
+
+def _index_searchable(table: Table, level: QueryLevel) -> None:
+    """Indexes without the rows that lack the attribute: most lack most name groups."""
+    for searchable in of_level(level):
+        for name in searchable.columns if searchable.indexed else ():
+            column = table.c[name]
+            there = column.isnot(None)
+            Index(None, column, sqlite_where=there, postgresql_where=there)
 
 
 def _identity() -> list[Column[object]]:
@@ -178,3 +187,7 @@ logs = Table(
     Column("value", JSON, nullable=False),
     PrimaryKeyConstraint("log", "seq"),
 )
+
+_index_searchable(studies, QueryLevel.STUDY)
+_index_searchable(series, QueryLevel.SERIES)
+_index_searchable(instances, QueryLevel.INSTANCE)

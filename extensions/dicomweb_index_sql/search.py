@@ -195,7 +195,8 @@ def _joined(level: QueryLevel, clauses: dict[QueryLevel, Any], needed: set[Any])
     if level is _I and (clauses[_E] or series in needed):
         table = table.join(series, instances.c.series_row == series.c.id)
     if level is not _S and (clauses[_S] or studies in needed):
-        child = series if level is _E else instances
+        # By way of the series, when it is there anyway: that leads to fewer instances.
+        child = series if level is _E or clauses[_E] else instances
         table = table.join(studies, child.c.study_row == studies.c.id)
     return table
 

@@ -52,6 +52,7 @@ class _FileWriter(BlobWriter):
         self.key = key
         self.size = 0
         self.flushed: Future[None] | None = None
+        self._finished: int | None = None
         self.committed = False
         self._store = store
         self._path = store.root / key
@@ -77,8 +78,12 @@ class _FileWriter(BlobWriter):
     def finish(self) -> None:
         if self._file is None:
             raise StorageError("the blob is finished or was given up")
-        self.flushed = self._store.flushers.submit(self._flush, self._file)
-        self._file = None
+        self._finished, self._file = self._file, None
+
+    def flush_soon(self) -> None:
+        if self._finished is not None:
+            self.flushed = self._store.flushers.submit(self._flush, self._finished)
+            self._finished = None
 
     @staticmethod
     def _flush(file: int) -> None:
@@ -89,10 +94,14 @@ class _FileWriter(BlobWriter):
 
     def wait(self) -> None:
         """Until the bytes are on the disk."""
-        if self.flushed is None:
-            raise StorageError("the blob is not finished")
         try:
-            self.flushed.result()
+            if self.flushed is not None:
+                self.flushed.result()
+            elif self._finished is not None:
+                finished, self._finished = self._finished, None
+                self._flush(finished)
+            else:
+                raise StorageError("the blob is not finished")
         except OSError as error:
             raise storage_error(error, f"writing to {self._store.root}") from error
 
@@ -107,10 +116,11 @@ class _FileWriter(BlobWriter):
     def abort(self) -> None:
         if self.committed:
             return
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                os.close(self._file)
-            self._file = None
+        for file in (self._file, self._finished):
+            if file is not None:
+                with contextlib.suppress(OSError):
+                    os.close(file)
+        self._file = self._finished = None
         if self.flushed is not None:
             with contextlib.suppress(OSError):
                 self.flushed.result()
@@ -174,6 +184,10 @@ class FileSystemStore(BlobStore):
 
     def commit(self, writers: Sequence[BlobWriter]) -> None:
         mine = [writer for writer in writers if isinstance(writer, _FileWriter)]
+        if len(mine) > 1:
+            for writer in mine:
+                writer.flush_soon()
+        # A single file is flushed by this thread: waking another up takes longer than the disk.
         for writer in mine:
             writer.wait()
         try:

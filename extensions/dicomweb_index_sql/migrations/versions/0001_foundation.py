@@ -219,40 +219,90 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("studies", schema=None) as batch_op:
         batch_op.create_index(
-            batch_op.f("ix_studies_accession_number"), ["accession_number"], unique=False
+            batch_op.f("ix_studies_accession_number"),
+            ["accession_number"],
+            unique=False,
+            sqlite_where=sa.text("accession_number IS NOT NULL"),
+            postgresql_where=sa.text("accession_number IS NOT NULL"),
         )
         batch_op.create_index(
             batch_op.f("ix_studies_accession_number_folded"),
             ["accession_number_folded"],
             unique=False,
+            sqlite_where=sa.text("accession_number_folded IS NOT NULL"),
+            postgresql_where=sa.text("accession_number_folded IS NOT NULL"),
         )
         batch_op.create_index(
-            batch_op.f("ix_studies_patient_birth_date"), ["patient_birth_date"], unique=False
+            batch_op.f("ix_studies_patient_birth_date"),
+            ["patient_birth_date"],
+            unique=False,
+            sqlite_where=sa.text("patient_birth_date IS NOT NULL"),
+            postgresql_where=sa.text("patient_birth_date IS NOT NULL"),
         )
-        batch_op.create_index(batch_op.f("ix_studies_patient_id"), ["patient_id"], unique=False)
         batch_op.create_index(
-            batch_op.f("ix_studies_patient_id_folded"), ["patient_id_folded"], unique=False
+            batch_op.f("ix_studies_patient_id"),
+            ["patient_id"],
+            unique=False,
+            sqlite_where=sa.text("patient_id IS NOT NULL"),
+            postgresql_where=sa.text("patient_id IS NOT NULL"),
+        )
+        batch_op.create_index(
+            batch_op.f("ix_studies_patient_id_folded"),
+            ["patient_id_folded"],
+            unique=False,
+            sqlite_where=sa.text("patient_id_folded IS NOT NULL"),
+            postgresql_where=sa.text("patient_id_folded IS NOT NULL"),
         )
         batch_op.create_index(
             batch_op.f("ix_studies_patient_name_alphabetic"),
             ["patient_name_alphabetic"],
             unique=False,
+            sqlite_where=sa.text("patient_name_alphabetic IS NOT NULL"),
+            postgresql_where=sa.text("patient_name_alphabetic IS NOT NULL"),
         )
         batch_op.create_index(
             batch_op.f("ix_studies_patient_name_ideographic"),
             ["patient_name_ideographic"],
             unique=False,
+            sqlite_where=sa.text("patient_name_ideographic IS NOT NULL"),
+            postgresql_where=sa.text("patient_name_ideographic IS NOT NULL"),
         )
         batch_op.create_index(
-            batch_op.f("ix_studies_patient_name_phonetic"), ["patient_name_phonetic"], unique=False
+            batch_op.f("ix_studies_patient_name_phonetic"),
+            ["patient_name_phonetic"],
+            unique=False,
+            sqlite_where=sa.text("patient_name_phonetic IS NOT NULL"),
+            postgresql_where=sa.text("patient_name_phonetic IS NOT NULL"),
         )
         batch_op.create_index(batch_op.f("ix_studies_patient_row"), ["patient_row"], unique=False)
-        batch_op.create_index(batch_op.f("ix_studies_study_date"), ["study_date"], unique=False)
-        batch_op.create_index(batch_op.f("ix_studies_study_id"), ["study_id"], unique=False)
         batch_op.create_index(
-            batch_op.f("ix_studies_study_id_folded"), ["study_id_folded"], unique=False
+            batch_op.f("ix_studies_study_date"),
+            ["study_date"],
+            unique=False,
+            sqlite_where=sa.text("study_date IS NOT NULL"),
+            postgresql_where=sa.text("study_date IS NOT NULL"),
         )
-        batch_op.create_index(batch_op.f("ix_studies_study_uid"), ["study_uid"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_studies_study_id"),
+            ["study_id"],
+            unique=False,
+            sqlite_where=sa.text("study_id IS NOT NULL"),
+            postgresql_where=sa.text("study_id IS NOT NULL"),
+        )
+        batch_op.create_index(
+            batch_op.f("ix_studies_study_id_folded"),
+            ["study_id_folded"],
+            unique=False,
+            sqlite_where=sa.text("study_id_folded IS NOT NULL"),
+            postgresql_where=sa.text("study_id_folded IS NOT NULL"),
+        )
+        batch_op.create_index(
+            batch_op.f("ix_studies_study_uid"),
+            ["study_uid"],
+            unique=False,
+            sqlite_where=sa.text("study_uid IS NOT NULL"),
+            postgresql_where=sa.text("study_uid IS NOT NULL"),
+        )
 
     op.create_table(
         "series",
@@ -358,7 +408,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("orthanc_id", name=op.f("uq_series_orthanc_id")),
     )
     with op.batch_alter_table("series", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_series_series_uid"), ["series_uid"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_series_series_uid"),
+            ["series_uid"],
+            unique=False,
+            sqlite_where=sa.text("series_uid IS NOT NULL"),
+            postgresql_where=sa.text("series_uid IS NOT NULL"),
+        )
         batch_op.create_index(batch_op.f("ix_series_study_row"), ["study_row"], unique=False)
 
     op.create_table(
@@ -416,7 +472,13 @@ def upgrade() -> None:
             ["series_row", "sort_number", "id"],
             unique=False,
         )
-        batch_op.create_index(batch_op.f("ix_instances_sop_uid"), ["sop_uid"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_instances_sop_uid"),
+            ["sop_uid"],
+            unique=False,
+            sqlite_where=sa.text("sop_uid IS NOT NULL"),
+            postgresql_where=sa.text("sop_uid IS NOT NULL"),
+        )
         batch_op.create_index("ix_instances_storage_blob", ["storage", "blob"], unique=False)
         batch_op.create_index(batch_op.f("ix_instances_study_row"), ["study_row"], unique=False)
 
