@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_URL_PASSWORD = re.compile(r"(://[^:/@?#]*:)\S*@")
+_URL_PARAMETER = re.compile(r"([?&](?:password|passwd|pwd|token|secret|key)=)[^&#]*", re.IGNORECASE)
 MASK = "***"
 
 
@@ -225,20 +227,40 @@ class Config:
         """A path of the configuration: relative to the file that named it."""
         return (self.base / Path(text).expanduser()).resolve()
 
-    def masked(self) -> dict[str, Any]:
-        """Every declared option with its value, secrets hidden."""
+    def masked(self, secrets: Collection[str] = ()) -> dict[str, Any]:
+        """Every declared option with its value, secrets hidden.
+
+        `secrets`: keys inside of sections whose values are secret; passwords in URLs always are.
+        """
         document: dict[str, Any] = {}
         for option in sorted(self.options.values(), key=lambda o: (o.section != "", o.name)):
             target = document.setdefault(option.section, {}) if option.section else document
             value = self[option]
-            target[option.key] = _mask(value) if option.secret and value else value
+            target[option.key] = _mask(value) if option.secret and value else _hide(value, secrets)
         return document
 
 
 def _mask(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict.fromkeys(value, MASK)
+    if isinstance(value, str) and "://" in value:
+        return _hide(value, ())
     return MASK
+
+
+def _hide(value: Any, secrets: Collection[str]) -> Any:
+    """The value with secrets masked at any depth."""
+    if isinstance(value, Mapping):
+        return {
+            key: _mask(inner) if inner and key in secrets else _hide(inner, secrets)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_hide(inner, secrets) for inner in value]
+    if isinstance(value, str) and "://" in value:
+        hidden = _URL_PASSWORD.sub(rf"\g<1>{MASK}@", value)
+        return _URL_PARAMETER.sub(rf"\g<1>{MASK}", hidden)
+    return value
 
 
 def _flatten(raw: Mapping[str, Any], sections: set[str]) -> dict[str, Any]:

@@ -154,6 +154,16 @@ def _metadata_modes(extensions: Extensions, config: Config) -> dict[str, Metadat
     } | {"Full": registry.build("Full", "metadata of instances", config, {})}
 
 
+def secret_keys(extensions: Extensions) -> frozenset[str]:
+    """Keys inside of providers' sections that hold secrets."""
+    hooks = ("storages", "indexes", "state_stores", "metadata_modes", "authenticators")
+    offered = [
+        cls for hook in (*hooks, "authorizers") for _, cls in extensions.collect(f"register_{hook}")
+    ]
+    declared = [option for cls in offered for option in getattr(cls, "options", ())]
+    return frozenset(option.name for option in declared if option.secret)
+
+
 def build_providers(extensions: Extensions, config: Config) -> Providers:
     """Everything the configuration names; raises `ConfigError` with what is possible."""
     return Providers(

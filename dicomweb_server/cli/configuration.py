@@ -7,8 +7,11 @@ from pathlib import Path
 
 import click
 
+from dicomweb_server.cli.shared import opened
+from dicomweb_server.config import ConfigError
+from dicomweb_server.providers import secret_keys
 from dicomweb_server.web.access import check_access
-from dicomweb_server.web.app import create_context, load_all, read_configuration
+from dicomweb_server.web.app import load_all, read_configuration
 from dicomweb_server.web.server import describe
 
 
@@ -22,19 +25,22 @@ def config_group() -> None:
 def show(path: Path | None) -> None:
     """Print every option with its value; secrets are masked."""
     raw, base, source = read_configuration(path)
-    config, _ = load_all(raw, base=base, source=source)
-    click.echo(json.dumps(config.masked(), indent=2, default=str, ensure_ascii=False))
+    config, extensions = load_all(raw, base=base, source=source)
+    document = config.masked(secret_keys(extensions))
+    click.echo(json.dumps(document, indent=2, default=str, ensure_ascii=False))
 
 
 @config_group.command("check")
 @click.pass_obj
 def check(path: Path | None) -> None:
     """Say whether a server could start with the configuration."""
-    context = create_context(path)
-    check_access(context)
-    source = context.config.source or "the defaults"
-    for warning in context.config.warnings:
-        click.echo(f"Warning: {warning}")
+    with opened(path) as context:
+        try:
+            check_access(context)
+        except ConfigError as error:
+            where = f"{context.config.source}: " if context.config.source else ""
+            raise ConfigError(f"{where}{error}") from error
+        source = context.config.source or "the defaults"
     click.echo(f"A server can start with {source}.")
 
 
@@ -42,7 +48,8 @@ def check(path: Path | None) -> None:
 @click.pass_obj
 def extensions_command(path: Path | None) -> None:
     """List what is installed, what it does, and what is in use."""
-    described = describe(create_context(path))
+    with opened(path) as context:
+        described = describe(context)
     for info in described["extensions"]:
         hooks = ", ".join(info["hooks"]) or "-"
         click.echo(f"{info['name']:24} {info['version']:10} {info['status']:9} {hooks}")

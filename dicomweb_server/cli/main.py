@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import os
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import click
 from dicomweb_server import __version__
 from dicomweb_server.cli.configuration import config_group, extensions_command
 from dicomweb_server.cli.demo import demo
+from dicomweb_server.cli.documenting import docs_command
 from dicomweb_server.cli.importing import import_command
 from dicomweb_server.cli.maintenance import check, migrate, reindex, stats
 from dicomweb_server.cli.serve import serve
@@ -18,62 +23,139 @@ from dicomweb_server.config import ConfigError
 from dicomweb_server.interfaces.index import IndexFailure
 from dicomweb_server.interfaces.state import StateError
 from dicomweb_server.interfaces.storage import StorageError
-from dicomweb_server.plugins import load_extensions
+from dicomweb_server.plugins import Extensions, load_extensions
 from dicomweb_server.web.app import load_all, read_configuration
 
 _EXPECTED = (ConfigError, IndexFailure, StateError, StorageError)
+_CLICKS_OWN = (click.ClickException, click.Abort, click.exceptions.Exit)
+TRACEBACK = "DICOMWEB_SERVER_TRACEBACK"
+"""Environment variable: when it is set, an unexpected failure shows where it happened."""
 
 
-class _Commands(click.Group):
+def _remember(ctx: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
+    """Keep the path for the command that runs; what stands later on the line wins."""
+    if value is not None:
+        ctx.obj = value
+
+
+def _config_option() -> click.Option:
+    return click.Option(
+        ["--config"],
+        type=click.Path(exists=True, path_type=Path),
+        expose_value=False,
+        callback=_remember,
+        help="Configuration file, or folder of *.json files.",
+    )
+
+
+def accept_config(command: click.Command) -> click.Command:
+    """Let a command, and all below it, take `--config` too."""
+    if not any("--config" in parameter.opts for parameter in command.params):
+        command.params.append(_config_option())
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            accept_config(inner)
+    return command
+
+
+class Commands(click.Group):
     """The core's commands, and those of the extensions that the configuration names."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.of_extensions: dict[str, click.Command] = {}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Which commands there are depends on the configuration, wherever on the line it is named.
+        self.of_extensions = extension_commands(_named(args))
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self.of_extensions})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or self.of_extensions.get(cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except _EXPECTED as error:
             raise click.ClickException(str(error)) from error
+        except _CLICKS_OWN:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise
+            if os.environ.get(TRACEBACK):
+                raise
+            raise click.ClickException(_unexpected(error)) from error
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def _unexpected(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError):
+        return f"the Python package {error.name} is needed for this and is not installed"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'a file'}: {error.strerror}"
+    return f"unexpected {type(error).__name__}: {error} (set {TRACEBACK}=1 to see where)"
+
+
+def _named(args: Sequence[str]) -> Path | None:
+    """The path that `--config` names anywhere on the line; the last one counts."""
+    found = None
+    for position, word in enumerate(args):
+        if word == "--":
+            break
+        if word == "--config" and position + 1 < len(args):
+            found = args[position + 1]
+        elif word.startswith("--config="):
+            found = word.partition("=")[2]
+    path = Path(found) if found else None
+    return path if path is not None and path.exists() else None
+
+
+def extension_commands(path: Path | None) -> dict[str, click.Command]:
+    """What extensions add. A broken configuration must not hide `config check`."""
+    collected = click.Group()
+    try:
+        _extensions(path).hook.register_commands(cli=collected)
+    except Exception as error:
+        click.echo(f"Warning: commands of extensions are missing: {error}", err=True)
+    return {name: accept_config(command) for name, command in collected.commands.items()}
+
+
+def _extensions(path: Path | None) -> Extensions:
+    try:
+        raw, base, source = read_configuration(path)
+        return load_all(raw, base=base, source=source)[1]
+    except ConfigError:
+        return load_extensions()
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dicomweb-server")
-@click.option(
-    "--config",
-    "config_path",
-    type=click.Path(exists=True, path_type=Path),
-    help="Configuration file, or folder of *.json files.",
-)
-@click.pass_context
-def cli(ctx: click.Context, config_path: Path | None) -> None:
+def cli() -> None:
     """A DICOMweb server.
 
     Without --config, the file that DICOMWEB_SERVER_CONFIG names is used, else config.json in the
     current folder, else the defaults.
     """
-    ctx.obj = config_path
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logger = logging.getLogger("dicomweb_server")
+    logger.handlers[:] = [handler]
+    logger.propagate = False
 
 
-for command in (
-    *(serve, demo, import_command, config_group, extensions_command),
-    *(migrate, check, reindex, stats),
-):
-    cli.add_command(command)
+def _core_commands() -> Iterable[click.Command]:
+    yield from (serve, demo, import_command, config_group, extensions_command)
+    yield from (migrate, check, reindex, stats, docs_command)
 
 
-def _add_extension_commands() -> None:
-    """Let extensions add commands; a broken configuration must not hide `config check`."""
-    try:
-        raw, base, source = read_configuration(None)
-        _, extensions = load_all(raw, base=base, source=source)
-    except ConfigError:
-        extensions = load_extensions()
-    extensions.hook.register_commands(cli=cli)
+for each in _core_commands():
+    cli.add_command(each)
+accept_config(cli)
 
 
 def main() -> None:
     """Entry point of the console script."""
-    try:
-        _add_extension_commands()
-    except ConfigError as error:
-        click.echo(f"Warning: {error}", err=True)
     cli(prog_name="dicomweb-server")
-    sys.exit(0)

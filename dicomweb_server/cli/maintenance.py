@@ -7,17 +7,16 @@ from pathlib import Path
 
 import click
 
+from dicomweb_server.cli.shared import opened
 from dicomweb_server.services.maintenance import Maintenance
-from dicomweb_server.web.app import create_context
 
 
 @click.command()
 @click.pass_obj
 def migrate(config: Path | None) -> None:
     """Bring the schema of the index up to date."""
-    context = create_context(config)
-    click.echo(context.index.migrate())
-    context.close()
+    with opened(config) as context:
+        click.echo(context.index.migrate())
 
 
 @click.command()
@@ -28,13 +27,11 @@ def check(config: Path | None, repair: bool) -> None:
 
     Ends with status 1 if something is wrong and was not mended.
     """
-    context = create_context(config)
-    maintenance = Maintenance(context.index, context.storages)
-    report = maintenance.check(repair=repair)
+    with opened(config) as context:
+        report = Maintenance(context.index, context.storages).check(repair=repair)
     for sentence in report.problems:
         click.echo(sentence)
     click.echo(report.summary)
-    context.close()
     if report.unresolved:
         raise SystemExit(1)
 
@@ -42,24 +39,28 @@ def check(config: Path | None, repair: bool) -> None:
 @click.command()
 @click.pass_obj
 def reindex(config: Path | None) -> None:
-    """Read every stored file again and write down what is found; deleted ones stay deleted."""
-    context = create_context(config)
-    context.index.migrate()
-    maintenance = Maintenance(context.index, context.storages)
-    with click.progressbar(length=maintenance.count_blobs(), label="reindexing") as bar:
-        report = maintenance.reindex(context.services.ingest, bar.update)
+    """Read every stored file again and write down what is found; deleted ones stay deleted.
+
+    Ends with status 1 if files could not be read.
+    """
+    with opened(config) as context:
+        context.index.migrate()
+        maintenance = Maintenance(context.index, context.storages)
+        with click.progressbar(length=maintenance.count_blobs(), label="reindexing") as bar:
+            report = maintenance.reindex(context.services.ingest, bar.update)
     for sentence in report.problems:
         click.echo(sentence)
     click.echo(report.summary)
-    context.close()
+    if report.problems:
+        raise SystemExit(1)
 
 
 @click.command()
 @click.pass_obj
 def stats(config: Path | None) -> None:
     """Print how much the archive holds, as JSON."""
-    context = create_context(config)
-    found = context.index.statistics()
+    with opened(config) as context:
+        found = context.index.statistics()
     counts = {
         "patients": found.patients,
         "studies": found.studies,
@@ -68,4 +69,3 @@ def stats(config: Path | None) -> None:
         "bytes": found.size,
     }
     click.echo(json.dumps(counts, indent=2))
-    context.close()

@@ -32,16 +32,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
 
 @click.command()
-@click.option(
-    "--config",
-    "config_path",
-    type=click.Path(exists=True, path_type=Path),
-    help="Configuration file, or folder of *.json files.",
-)
 @click.pass_obj
-def serve(shared: Path | None, config_path: Path | None) -> None:
+def serve(chosen: Path | None) -> None:
     """Serve until stopped."""
-    chosen = config_path or shared
     if chosen is not None:
         # Each worker builds its application itself, after the fork: it finds the file here.
         os.environ["DICOMWEB_SERVER_CONFIG"] = str(chosen.absolute())

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from pydicom._dicom_dict import DicomDictionary
@@ -11,6 +11,7 @@ from pydicom.datadict import (
     dictionary_has_tag,
     dictionary_keyword,
     dictionary_VR,
+    keyword_dict,
     tag_for_keyword,
 )
 
@@ -172,6 +173,11 @@ class TagDictionary:
         if number in self._keywords:
             return self._keywords[number]
         return str(dictionary_keyword(number)) if dictionary_has_tag(number) else ""
+
+    @cached_property
+    def keywords(self) -> tuple[str, ...]:
+        """Every known keyword: to tell the right spelling of a wrong one."""
+        return tuple(dict.fromkeys((*self._tags, *keyword_dict)))
 
 
 def _block_free(tag: int) -> int:

@@ -50,7 +50,7 @@ class BlobWriter(ABC):
     def finish(self) -> None:
         """All bytes were written; `commit` follows, soon or after other blobs."""
 
-    def flush_soon(self) -> None:
+    def flush_soon(self) -> None:  # noqa: B027 # doing nothing is right
         """MAY start to make a finished blob durable, because more blobs come before `commit`.
 
         MUST NOT wait for it and MUST NOT raise.

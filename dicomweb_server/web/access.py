@@ -55,7 +55,8 @@ def check_access(context: ServerContext) -> None:
         raise ConfigError(
             "clients must log in, but nobody can: add users to RegisteredUsers "
             "(`dicomweb-server hash-password` makes their passwords), or say "
-            '"AuthenticationEnabled": false if everybody who reaches the server may see and change everything'
+            '"AuthenticationEnabled": false if everybody who reaches the server may see '
+            "and change everything"
         )
 
 

@@ -61,9 +61,7 @@ def set_timeout() -> None:
 
 def limit_silence(connection: socket.socket, seconds: int) -> None:
     """Reads fail after so many seconds without a byte, writes after so many without progress."""
-    connection.setsockopt(
-        socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", seconds, 0)
-    )
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", seconds, 0))
     if connection.family in (socket.AF_INET, socket.AF_INET6):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
 

@@ -26,7 +26,7 @@ from dicomweb_server.http.urls import base_url
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.ps318.accept import ANY, Offer
 from dicomweb_server.ps318.errors import NotAcceptable
-from dicomweb_server.ps318.media_types import DICOM, DICOM_JSON, DICOM_XML, JSON, OCTET_STREAM
+from dicomweb_server.ps318.media_types import DICOM, DICOM_JSON, DICOM_XML, OCTET_STREAM
 from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services import blobs
@@ -159,7 +159,6 @@ def _part(
 
 _METADATA = (
     Offer(DICOM_JSON),
-    Offer(JSON),
     Offer(DICOM_XML, multipart=True),
 )
 

@@ -14,15 +14,19 @@ from dicomweb_server.http.answers import choose, json_answer, stream_answer
 from dicomweb_server.http.urls import base_url
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.accept import Offer
-from dicomweb_server.ps318.media_types import DICOM_JSON, DICOM_XML, JSON
+from dicomweb_server.ps318.media_types import DICOM_JSON, DICOM_XML
 from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 from dicomweb_server.ps318.query import Equals, Match, QueryLevel, parse_query
 from dicomweb_server.reference_options import QIDO_CASE_SENSITIVE
 
-_OFFERS = (Offer(DICOM_JSON), Offer(JSON), Offer(DICOM_XML, multipart=True), Offer(DICOM_XML))
+_OFFERS = (Offer(DICOM_JSON), Offer(DICOM_XML, multipart=True), Offer(DICOM_XML))
 _MORE = (
     "299 dicomweb-server: The number of results exceeded the maximum supported by the server. "
     "Additional results can be requested."
+)
+_NOT_FUZZY = (
+    "299 dicomweb-server: The fuzzymatching parameter is not supported. "
+    "Only literal matching has been performed."
 )
 
 
@@ -37,6 +41,7 @@ def search(level: QueryLevel, study: str | None = None, series: str | None = Non
         level,
         context.dictionary,
         case_sensitive=context.config[QIDO_CASE_SENSITIVE],
+        keywords=context.dictionary.keywords,
     )
     without = [
         parent
@@ -54,7 +59,9 @@ def search(level: QueryLevel, study: str | None = None, series: str | None = Non
         body = b"[" + b",".join(page.answers).replace(b"\x1f", base.encode()) + b"]"
         answer = json_answer(body, media_type=DICOM_JSON)
     if page.more:
-        answer.headers["Warning"] = _MORE
+        answer.headers.add("Warning", _MORE)
+    if query.fuzzy:
+        answer.headers.add("Warning", _NOT_FUZZY)
     return answer
 
 
