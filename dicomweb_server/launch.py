@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import gc
 import logging
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +27,19 @@ from dicomweb_server.settings import (
 from dicomweb_server.web.access import remote_access
 from dicomweb_server.web.app import create_app, load_all, read_configuration
 
+_M_ARENA_MAX = -8  # from glibc's malloc.h
+_ARENAS = 2
 
-def configure_logging(level: str) -> None:
-    """One line for each message on standard error."""
+
+def configure_logging(level: str, packages: Iterable[str] = ()) -> None:
+    """One line for each message of ours and of the `packages` on standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logger = logging.getLogger("dicomweb_server")
-    logger.handlers[:] = [handler]
-    logger.setLevel(level.upper())
-    logger.propagate = False
+    for name in {"dicomweb_server", *packages}:
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.setLevel(level.upper())
+        logger.propagate = False
 
 
 def start_application(beside: Path) -> Flask:
@@ -43,8 +51,23 @@ def start_application(beside: Path) -> Flask:
         # gunicorn's code for an application that cannot be loaded: it stops the master too.
         raise SystemExit(4) from error
     context: ServerContext = app.extensions["dicomweb_server"]
-    configure_logging(context.config[LOG_LEVEL])
+    plugins = context.extensions.manager.get_plugins()
+    configure_logging(
+        context.config[LOG_LEVEL], [getattr(p, "__name__", "dicomweb_server") for p in plugins]
+    )
+    # The workers are forked from here: connections must not cross, and what is loaded is shared
+    # as long as the garbage collector does not write to it.
+    context.close()
+    limit_arenas()
+    gc.collect()
+    gc.freeze()
     return app
+
+
+def limit_arenas() -> None:
+    """Keep glibc from giving every thread a heap of its own, which it never gives back."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def bind_addresses(config: Config) -> list[str]:
@@ -59,7 +82,7 @@ def bind_addresses(config: Config) -> list[str]:
 
 
 def gunicorn_settings(beside: Path) -> dict[str, Any]:
-    """Settings for gunicorn; the application is built in each worker, not before the fork."""
+    """Settings for gunicorn, from the configuration that the application will read too."""
     raw, base, source = read_configuration(None, beside)
     try:
         config, _ = load_all(raw, base=base, source=source)
@@ -87,4 +110,6 @@ def settings_for(config: Config) -> dict[str, Any]:
         "accesslog": None,  # our own log has no query strings
         "loglevel": "warning" if config[LOG_LEVEL] == "info" else config[LOG_LEVEL],
         "control_socket_disable": True,
+        # Loaded once, before the fork: workers share the memory of the code.
+        "preload_app": True,
     }

@@ -24,7 +24,7 @@ _SHOWN = 12
 _BATCH = 32
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _LISTING = "a DICOMDIR lists files and is no instance"
-_DIRECTORY_CLASS = b"1.2.840.10008.1.3.10\0"
+_DIRECTORY_CLASS = b"\x02\x00\x02\x00UI\x14\x001.2.840.10008.1.3.10"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -139,11 +138,7 @@ def cli() -> None:
     Without --config, the file that DICOMWEB_SERVER_CONFIG names is used, else config.json in the
     current folder, else the defaults.
     """
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
-    logger = logging.getLogger("dicomweb_server")
-    logger.handlers[:] = [handler]
-    logger.propagate = False
+    logging.basicConfig(format="%(levelname)s: %(message)s")
 
 
 def _core_commands() -> Iterable[click.Command]:

@@ -9,10 +9,11 @@ from typing import Any
 import click
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.errors import HaltServer
 
+from dicomweb_server.cli.shared import opened
 from dicomweb_server.launch import bind_addresses, settings_for, start_application
-from dicomweb_server.web.access import authentication_enabled, remote_access
-from dicomweb_server.web.app import load_all, read_configuration
+from dicomweb_server.web.access import authentication_enabled, check_access, remote_access
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
@@ -36,12 +37,17 @@ class _Server(BaseApplication):  # type: ignore[misc]
 def serve(chosen: Path | None) -> None:
     """Serve until stopped."""
     if chosen is not None:
-        # Each worker builds its application itself, after the fork: it finds the file here.
+        # The application looks for its configuration here, as under plain gunicorn.
         os.environ["DICOMWEB_SERVER_CONFIG"] = str(chosen.absolute())
-    raw, base, source = read_configuration(None)
-    config, _ = load_all(raw, base=base, source=source)
+    # What can be told before the fork is told here, once and not by each worker.
+    with opened(None) as context:
+        check_access(context)
+        config = context.config
     for address in bind_addresses(config):
         click.echo(f"dicomweb-server listens on http://{address}")
     if remote_access(config) and not authentication_enabled(config):
         click.echo("Warning: everybody who reaches this server may see and change everything.")
-    _Server(settings_for(config)).run()
+    try:
+        _Server(settings_for(config)).run()
+    except HaltServer as error:  # a worker could not start, and said why
+        raise SystemExit(error.exit_status) from error

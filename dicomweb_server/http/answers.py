@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from flask import Response, request
 from werkzeug.wsgi import wrap_file
@@ -18,6 +22,7 @@ from dicomweb_server.settings import COMPRESSION
 _COMPRESS_FROM = 2048
 _BLOCK = 1 << 18
 _ALONE = 1 << 16
+_READ = 1 << 22
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
 PRIVATE = "private, no-cache"
 """Patient data may be kept by the client alone, and must be asked for again before it is used."""
@@ -90,11 +95,31 @@ def file_answer(path: Path, media_type: str, *, encoding: str = "") -> Response:
     return answer
 
 
-def coalesced(pieces: Iterable[bytes]) -> Iterator[bytes]:
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A piece of an answer that is a whole file; raises `FileNotFoundError` when made."""
+
+    file: BinaryIO
+    size: int
+
+
+Piece = bytes | LocalFile
+
+
+def coalesced(
+    pieces: Iterable[Piece], send: Callable[[LocalFile], Iterator[bytes]]
+) -> Iterator[bytes]:
     """Small pieces joined: each that goes out costs a system call, and each join a copy."""
     pending: list[bytes] = []
     size = 0
     for piece in pieces:
+        if isinstance(piece, LocalFile):
+            if pending:
+                yield b"".join(pending)
+                pending, size = [], 0
+            with piece.file:
+                yield from send(piece)
+            continue
         if len(piece) >= _ALONE:
             if pending:
                 yield b"".join(pending)
@@ -110,14 +135,49 @@ def coalesced(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(pending)
 
 
+def _read(piece: LocalFile) -> Iterator[bytes]:
+    """A file in large pieces."""
+    while data := piece.file.read(_READ):
+        yield data
+
+
+def _sender(length: int | None) -> Callable[[LocalFile], Iterator[bytes]]:
+    """How files inside of an answer go out: by the kernel, where nothing lies in between.
+
+    gunicorn writes what a generator yields before it asks for more, so the generator itself may
+    write to the socket in between: not through TLS, and not into chunks.
+    """
+    environ = request.environ
+    connection: Any = environ.get("gunicorn.socket")
+    plain = type(connection) is socket.socket and environ["wsgi.url_scheme"] == "http"
+    http1 = environ.get("SERVER_PROTOCOL", "").startswith("HTTP/1")
+    if length is None or not plain or not http1 or request.method == "HEAD":
+        return _read
+
+    target = connection.fileno()
+
+    def send(piece: LocalFile) -> Iterator[bytes]:
+        offset = 0
+        while offset < piece.size:
+            sent = os.sendfile(target, piece.file.fileno(), offset, piece.size - offset)
+            if sent == 0:
+                raise OSError("a file is shorter than it was")
+            offset += sent
+        yield from ()
+
+    return send
+
+
 def stream_answer(
-    pieces: Iterable[bytes], content_type: str, *, length: int | None = None
+    pieces: Iterable[Piece], content_type: str, *, length: int | None = None
 ) -> Response:
     """An answer that is made while it is sent. The first piece is made before the headers go."""
     iterator = iter(pieces)
     first = next(iterator, b"")
     answer = Response(
-        coalesced(_chain(first, iterator)), content_type=content_type, direct_passthrough=True
+        coalesced(_chain(first, iterator), _sender(length)),
+        content_type=content_type,
+        direct_passthrough=True,
     )
     if length is not None:
         answer.content_length = length
@@ -125,7 +185,7 @@ def stream_answer(
     return answer
 
 
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+def _chain(first: Piece, rest: Iterator[Piece]) -> Iterator[Piece]:
     yield first
     yield from rest
 

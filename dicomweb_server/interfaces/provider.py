@@ -51,4 +51,4 @@ class Provider:
         """MAY raise an exception whose message says why the provider cannot work right now."""
 
     def close(self) -> None:
-        """MAY release what it holds."""
+        """MAY release what it holds. Whatever is used afterwards MUST be opened again."""

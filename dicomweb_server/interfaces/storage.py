@@ -26,11 +26,15 @@ class BlobNotFound(StorageError):
 
 @dataclass(frozen=True, slots=True)
 class BlobInfo:
-    """One blob as `BlobStore.iterate` sees it; `modified` is in UTC."""
+    """One blob as `BlobStore.iterate` sees it; `modified` is in UTC.
+
+    `finished`: it was committed. An unfinished one is being written, or was left by a crash.
+    """
 
     key: str
     size: int
     modified: datetime
+    finished: bool = True
 
 
 class BlobWriter(ABC):

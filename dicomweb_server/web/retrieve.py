@@ -12,6 +12,8 @@ from flask import Response, g, request
 from dicomweb_server.dicom.xml_model import to_native_xml
 from dicomweb_server.http.access import current_context
 from dicomweb_server.http.answers import (
+    LocalFile,
+    Piece,
     accepts_gzip,
     choose,
     file_answer,
@@ -132,7 +134,7 @@ def _multipart(
             (encoder.part_header(DICOM, d.record.size), d.record.size) for d in deliveries
         )
 
-    def pieces() -> Iterator[bytes]:
+    def pieces() -> Iterator[Piece]:
         for delivery in deliveries:
             yield from _part(service, encoder, delivery)
         for record in more:
@@ -144,7 +146,16 @@ def _multipart(
 
 def _part(
     service: RetrieveService, encoder: MultipartEncoder, delivery: Delivery
-) -> Iterator[bytes]:
+) -> Iterator[Piece]:
+    if delivery.as_stored:
+        path = blobs.local_path(service.storages, delivery.record)
+        if path is not None:
+            with contextlib.suppress(FileNotFoundError):
+                file = LocalFile(path.open("rb", buffering=0), delivery.record.size)
+                yield encoder.part_header(DICOM, file.size)
+                yield file
+                yield PART_END
+                return
     size = delivery.record.size if delivery.as_stored else None
     content = service.content(delivery)
     # The first bytes come before the header: a file that is gone must not leave half a part.

@@ -22,12 +22,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from dicomweb_index_sql.prepared import Cursor, Prepared
 from dicomweb_index_sql.schema import counters
 from dicomweb_index_sql.turns import Turn
+from dicomweb_server.config import ConfigError
 from dicomweb_server.interfaces.index import IndexFull, IndexUnavailable
 
 SEQUENCE = "sequence"
@@ -54,7 +55,12 @@ class Database:
         full: type[Exception] = IndexFull,
     ) -> None:
         """`unavailable` and `full` are what errors of the driver become."""
-        self.url = make_url(url)
+        try:
+            self.url = make_url(url)
+        except ArgumentError as error:
+            raise ConfigError(
+                "Url is no database URL; expected for example sqlite:////var/lib/index.sqlite"
+            ) from error
         self._unavailable = unavailable
         self._full = full
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
@@ -76,7 +82,12 @@ class Database:
 
     def _create(self) -> Engine:
         if not self.is_sqlite:
-            return create_engine(self.url, pool_size=10, max_overflow=50, pool_pre_ping=True)
+            try:
+                return create_engine(self.url, pool_size=10, max_overflow=50, pool_pre_ping=True)
+            except ModuleNotFoundError as error:
+                raise self._unavailable(
+                    f"the driver {error.name} of this kind of database is not installed"
+                ) from error
         if self.url.database:
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(

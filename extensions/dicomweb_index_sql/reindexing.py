@@ -34,4 +34,7 @@ def reindex(database: Database, connection: Connection, news: Sequence[NewInstan
     if not batch:
         return 0
     added = BatchWriter(database, cursor_of(connection)).add(batch)
-    return sum(result.discarded != new.blob for (new, _), result in zip(batch, added, strict=True))
+    return sum(
+        overwrite is Overwrite.ALWAYS or result.discarded != new.blob
+        for (new, overwrite), result in zip(batch, added, strict=True)
+    )

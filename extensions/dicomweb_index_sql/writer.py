@@ -100,7 +100,7 @@ class BatchWriter:
         """Index everything; one `Added` for each, in order."""
         ids = [ids_of(new) for new, _ in batch]
         self._load(ids)
-        self._next = self.database.allocate(self.cursor, 4 * len(batch) + 1)
+        self._next = self.database.allocate(self.cursor, 8 * len(batch) + 1)
         self.revision = self._next_number()
         results = [
             self._one(new, overwrite, known)
@@ -298,7 +298,7 @@ class BatchWriter:
         if self.replaced:
             _UPDATE["instances"].run_many(self.cursor, self.replaced.values())
             _UPDATE["details"].run_many(self.cursor, self.replaced_details.values())
-        write_changes(self.database, self.cursor, self.log)
+        _write_log(self.cursor, self._next, self.log)
 
     def _flush_studies(self) -> None:
         touched = [study for study in self.studies.values() if study.changed]
@@ -327,7 +327,11 @@ def write_changes(database: Database, cursor: Cursor, log: Sequence[tuple[str, s
     """Append (kind, level, Orthanc identifier) to the log of changes."""
     if not log:
         return
-    first, now = database.allocate(cursor, len(log)), utc_now()
+    _write_log(cursor, database.allocate(cursor, len(log)), log)
+
+
+def _write_log(cursor: Cursor, first: int, log: Sequence[tuple[str, str, str]]) -> None:
+    now = utc_now()
     _INSERT["changes"].run_many(
         cursor,
         [

@@ -251,7 +251,7 @@ class FileSystemStore(BlobStore):
                 with contextlib.suppress(FileNotFoundError):
                     status = path.stat()
                     modified = datetime.fromtimestamp(status.st_mtime, UTC)
-                    yield BlobInfo(key, status.st_size, modified)
+                    yield BlobInfo(key, status.st_size, modified, not key.endswith(".part"))
 
     def local_path(self, key: str) -> Path | None:
         return self._path(key)
