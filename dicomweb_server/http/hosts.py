@@ -16,6 +16,13 @@ def is_host(text: str) -> bool:
 
 
 @lru_cache(maxsize=256)
+def has_no_port(host: str) -> bool:
+    """Whether a host stands without port."""
+    match = _HOST.fullmatch(host)
+    return match is not None and match.group(2) is None
+
+
+@lru_cache(maxsize=256)
 def is_loopback_name(host: str) -> bool:
     """Whether a `Host` header names this machine: `localhost`, 127.0.0.0/8 or `[::1]`."""
     match = _HOST.fullmatch(host)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dicomweb_server.config import Config
-from dicomweb_server.http.hosts import is_host
+from dicomweb_server.http.hosts import has_no_port, is_host, is_loopback_name
 from dicomweb_server.settings import HOST, PUBLIC_ROOT, ROOT, SSL, slashed
 
 FORWARDED_HOST = "dicomweb.forwarded_host"
@@ -35,10 +35,22 @@ def origin(config: Config, environ: dict[str, Any]) -> str:
         scheme = "https"
     if environ.get(FORWARDED_PROTO) in ("http", "https"):
         scheme = environ[FORWARDED_PROTO]
-    for host in (environ.get(FORWARDED_HOST), environ.get("HTTP_HOST")):
+    for host in (environ.get(FORWARDED_HOST), _called_by(environ)):
         if host and is_host(host):
             return f"{scheme}://{host}"
     return f"{scheme}://localhost:{environ.get('SERVER_PORT', '8042')}"
+
+
+def _called_by(environ: dict[str, Any]) -> str | None:
+    """The `Host` header; with the port that some clients (dicomweb-client) leave out.
+
+    Only for names of this machine: any other name may be that of a proxy on another port.
+    """
+    host: str | None = environ.get("HTTP_HOST")
+    port = environ.get("SERVER_PORT", "80")
+    if host and port not in ("80", "443") and has_no_port(host) and is_loopback_name(host):
+        return f"{host}:{port}"
+    return host
 
 
 def base_url(config: Config, environ: dict[str, Any]) -> str:
