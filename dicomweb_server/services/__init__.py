@@ -43,7 +43,13 @@ DECIMAL_STRINGS = Option(
 CACHE_SIZE = Option(
     "MetadataCacheSizeMB", 2048, "Size of the files with assembled metadata, in MiB.", whole(1)
 )
-OPTIONS = (DECIMAL_STRINGS, CACHE_SIZE)
+SCAN_LIMIT = Option(
+    "SearchScanLimit",
+    10_000,
+    "Instances that one search looks at, at most, for attributes that are not indexed.",
+    whole(1),
+)
+OPTIONS = (DECIMAL_STRINGS, CACHE_SIZE, SCAN_LIMIT)
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,9 @@ def _ingest_options(config: Config) -> IngestOptions:
 
 
 def _search_limits(config: Config) -> SearchLimits:
-    return SearchLimits(config[LIMIT_FIND_RESULTS], config[LIMIT_FIND_INSTANCES])
+    return SearchLimits(
+        config[LIMIT_FIND_RESULTS], config[LIMIT_FIND_INSTANCES], config[SCAN_LIMIT]
+    )
 
 
 def _cache(config: Config) -> AnswerCache | None:

@@ -100,6 +100,10 @@ def _refusal(error: Exception) -> _Refused:
     return _Refused(PROCESSING_FAILURE, str(error), unavailable=True)
 
 
+def _identity(parsed: ParsedInstance) -> Ingested:
+    return Ingested(parsed.study_uid, parsed.series_uid, parsed.sop_uid, parsed.sop_class_uid)
+
+
 class Part:
     """One instance while its bytes arrive. A refused one swallows the rest of its bytes."""
 
@@ -111,6 +115,7 @@ class Part:
             default_charset=batch.service.options.default_charset,
         )
         self._writer: BlobWriter | None = None
+        self._unstorable: _Refused | None = None
         self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False) if batch.service.options.md5 else None
         self._closed = False
@@ -119,17 +124,24 @@ class Part:
         """The next bytes. Never raises for what the bytes are or where they go."""
         if self._closed:
             return
+        if self._unstorable is None:
+            self._store(data)
+        self._read(data)
+
+    def _store(self, data: bytes | memoryview) -> None:
         try:
             if self._writer is None:
                 self._writer = self._batch.service.storages.default.create()
             self._writer.write(data)
         except StorageError as error:
-            self._refuse(_refusal(error))
+            # It is read on nevertheless: the answer names the instance that did not fit.
+            self._unstorable = _refusal(error)
+            if self._writer is not None:
+                self._writer.abort()
             return
         self._sha256.update(data)
         if self._md5 is not None:
             self._md5.update(data)
-        self._read(data)
 
     def _read(self, data: bytes | memoryview) -> None:
         if self._reader is None:
@@ -149,6 +161,9 @@ class Part:
     def finish(self) -> None:
         """All bytes were written."""
         if self._closed:
+            return
+        if self._unstorable is not None:
+            self._refuse(self._unstorable, self._known())
             return
         writer = self._writer
         if writer is None:
@@ -187,6 +202,13 @@ class Part:
             origin=self._batch.origin,
         )
         self._batch.queue(self._position, known, new, writer)
+
+    def _known(self) -> Ingested:
+        """What the bytes tell of an instance that is not stored."""
+        if self._reader is not None:
+            with contextlib.suppress(DicomError):
+                return _identity(self._reader.close())
+        return Ingested()
 
     def _parsed(self, writer: BlobWriter) -> ParsedInstance:
         service = self._batch.service

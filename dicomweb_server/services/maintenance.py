@@ -102,7 +102,7 @@ class Maintenance:
         for alias, store in self._storages.by_alias.items():
             for page in _pages(store.iterate()):
                 news = []
-                for info in page:
+                for info in filter(_is_finished, page):
                     try:
                         news.append(_read(ingest, store, BlobRef(alias, info.key), info))
                     except (DicomError, StorageError) as error:
@@ -110,6 +110,10 @@ class Maintenance:
                 count += self._index.reindex(news)
                 progress(len(page))
         return Report(tuple(problems), f"{count} instances are indexed")
+
+
+def _is_finished(info: BlobInfo) -> bool:
+    return info.finished
 
 
 def _read(ingest: IngestService, store: BlobStore, ref: BlobRef, info: BlobInfo) -> NewInstance:

@@ -16,9 +16,6 @@ from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.errors import BadRequest
 from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
 
-SCAN_LIMIT = 10_000
-"""Headers that one search reads at most to filter by attributes that are not indexed."""
-
 _PLACEHOLDER = b"\x1f"
 
 
@@ -32,10 +29,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class SearchLimits:
-    """The server's own maxima; 0 is none."""
+    """The server's own maxima of matches; 0 is none.
+
+    `scan`: headers that one search reads at most to filter by attributes that are not indexed.
+    """
 
     results: int = 0
     instances: int = 0
+    scan: int = 10_000
 
     def of(self, level: QueryLevel) -> int:
         """The maximum for searches of a level."""
@@ -88,12 +89,12 @@ class SearchService:
         """Each match of which any instance fulfils all the conditions."""
         done = -1
         for count, (found, header) in enumerate(self._index.scan(query, scope), 1):
-            if count > SCAN_LIMIT:
+            if count > self._limits.scan:
                 names = ", ".join(self._name(condition.tag) for condition in rest)
                 raise BadRequest(
-                    f"the search by {names} would have to look at more than {SCAN_LIMIT} "
+                    f"the search by {names} would have to look at more than {self._limits.scan} "
                     f"instances, because the index does not hold it; add a condition that "
-                    f"narrows the search, such as PatientID or StudyDate"
+                    f"narrows the search, such as PatientID or StudyDate, or raise SearchScanLimit"
                 )
             if found.row != done:
                 attributes = orjson.loads(header.replace(_PLACEHOLDER, b""))
