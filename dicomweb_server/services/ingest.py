@@ -180,7 +180,7 @@ class Part:
         self._check_and_queue(parsed, writer)
 
     def _check_and_queue(self, parsed: ParsedInstance, writer: BlobWriter) -> None:
-        known = Ingested(parsed.study_uid, parsed.series_uid, parsed.sop_uid, parsed.sop_class_uid)
+        known = _identity(parsed)
         try:
             self._batch.accept(parsed)
             writer.finish()
