@@ -14,7 +14,8 @@ from dicomweb_index_sql.group_commit import GroupCommit
 from dicomweb_index_sql.options import BUSY_TIMEOUT, OPTIONS, database_url
 from dicomweb_index_sql.reindexing import reindex
 from dicomweb_index_sql.schema import changes, instances
-from dicomweb_index_sql.writer import BatchWriter, chunks
+from dicomweb_index_sql.statements import chunks
+from dicomweb_index_sql.writer import BatchWriter
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import (
     Added,

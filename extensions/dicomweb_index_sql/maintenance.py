@@ -18,7 +18,8 @@ from dicomweb_index_sql.schema import (
     studies,
     tombstones,
 )
-from dicomweb_index_sql.writer import chunks, finish_series, finish_study, utc_now, write_changes
+from dicomweb_index_sql.statements import chunks, utc_now, write_changes
+from dicomweb_index_sql.writer import finish_series, finish_study
 from dicomweb_server.interfaces.index import BlobRef, Statistics
 from dicomweb_server.ps318.paths import Resource
 

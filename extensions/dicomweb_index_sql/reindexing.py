@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Table, select
 
 from dicomweb_index_sql.database import Database, cursor_of
 from dicomweb_index_sql.schema import instances, tombstones
-from dicomweb_index_sql.writer import BatchWriter, chunks
+from dicomweb_index_sql.statements import chunks
+from dicomweb_index_sql.writer import BatchWriter
 from dicomweb_server.interfaces.index import BlobRef, NewInstance, Overwrite
 
 

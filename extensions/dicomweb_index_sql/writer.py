@@ -5,26 +5,22 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import String, Table, bindparam, insert, select, update
+from sqlalchemy import Table
 
 from dicomweb_index_sql import answers
 from dicomweb_index_sql.columns import clean, column_values, of_level
 from dicomweb_index_sql.database import Database
-from dicomweb_index_sql.prepared import Cursor, Prepared
+from dicomweb_index_sql.prepared import Cursor
 from dicomweb_index_sql.schema import (
-    changes,
-    details,
     instances,
-    metadata,
     patients,
     series,
     studies,
 )
+from dicomweb_index_sql.statements import INSERT, UPDATE, chunks, lookup, write_log
 from dicomweb_server.dicom import OrthancIds, orthanc_ids
 from dicomweb_server.dicom.version import READER_VERSION
 from dicomweb_server.interfaces.index import Added, BlobRef, NewInstance, Outcome, Overwrite
@@ -32,20 +28,6 @@ from dicomweb_server.ps318.attributes import MODALITY, available_transfer_syntax
 from dicomweb_server.ps318.query_model import QueryLevel
 
 Row = dict[str, Any]
-_CHUNK = 500
-_LOOKUP_SIZES = (1, 8, 64, _CHUNK)
-_INSTANCE_COLUMNS = ("id", "orthanc_id", "sha256", "size", "storage", "blob")
-
-
-def chunks(items: Sequence[Any], size: int = _CHUNK) -> Iterable[Sequence[Any]]:
-    """`items` in pieces that every database takes as parameters of one statement."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def utc_now() -> datetime:
-    """Now in UTC, without a zone: what SQLite can keep."""
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def ids_of(new: NewInstance) -> OrthancIds:
@@ -129,7 +111,7 @@ class BatchWriter:
 
     def _select(self, table: Table, ids: set[str]) -> Iterable[Row]:
         for part in chunks(sorted(ids)):
-            names, statement, size = _lookup(table.name, len(part))
+            names, statement, size = lookup(table.name, len(part))
             padded = [*part, *[part[0]] * (size - len(part))]
             values = {f"id{i}": key for i, key in enumerate(padded)}
             for row in statement.rows(self.cursor, values):
@@ -288,17 +270,17 @@ class BatchWriter:
     def _flush(self) -> None:
         """Parents before children, in the order of their identifiers (no deadlocks)."""
         if self.new_patients:
-            _INSERT["patients"].run_many(self.cursor, sorted(self.new_patients, key=_by_id))
+            INSERT["patients"].run_many(self.cursor, sorted(self.new_patients, key=_by_id))
         self._flush_studies()
         self._flush_series()
         if self.new_rows:
             rows = sorted(self.new_rows.values(), key=_by_id)
-            _INSERT["instances"].run_many(self.cursor, rows)
-            _INSERT["details"].run_many(self.cursor, self.new_details.values())
+            INSERT["instances"].run_many(self.cursor, rows)
+            INSERT["details"].run_many(self.cursor, self.new_details.values())
         if self.replaced:
-            _UPDATE["instances"].run_many(self.cursor, self.replaced.values())
-            _UPDATE["details"].run_many(self.cursor, self.replaced_details.values())
-        _write_log(self.cursor, self._next, self.log)
+            UPDATE["instances"].run_many(self.cursor, self.replaced.values())
+            UPDATE["details"].run_many(self.cursor, self.replaced_details.values())
+        write_log(self.cursor, self._next, self.log)
 
     def _flush_studies(self) -> None:
         touched = [study for study in self.studies.values() if study.changed]
@@ -318,27 +300,9 @@ class BatchWriter:
         new = [row for row, fresh in ordered if fresh]
         old = [row for row, fresh in ordered if not fresh]
         if new:
-            _INSERT[table].run_many(self.cursor, new)
+            INSERT[table].run_many(self.cursor, new)
         if old:
-            _UPDATE[table].run_many(self.cursor, old)
-
-
-def write_changes(database: Database, cursor: Cursor, log: Sequence[tuple[str, str, str]]) -> None:
-    """Append (kind, level, Orthanc identifier) to the log of changes."""
-    if not log:
-        return
-    _write_log(cursor, database.allocate(cursor, len(log)), log)
-
-
-def _write_log(cursor: Cursor, first: int, log: Sequence[tuple[str, str, str]]) -> None:
-    now = utc_now()
-    _INSERT["changes"].run_many(
-        cursor,
-        [
-            {"seq": first + i, "kind": kind, "level": level, "orthanc_id": key, "date": now}
-            for i, (kind, level, key) in enumerate(log)
-        ],
-    )
+            UPDATE[table].run_many(self.cursor, old)
 
 
 def finish_study(row: Row, revision: int) -> None:
@@ -362,35 +326,6 @@ def finish_series(row: Row, study: Row, revision: int) -> None:
         (study["study_uid"], row["series_uid"]),
         row["instance_count"],
     )
-
-
-@lru_cache(maxsize=64)
-def _lookup(table_name: str, count: int) -> tuple[tuple[str, ...], Prepared, int]:
-    """Names of the columns, and a statement that finds rows by up to `size` identifiers.
-
-    There are few sizes, so that there are few statements; callers repeat an identifier.
-    """
-    table = metadata.tables[table_name]
-    size = next(size for size in _LOOKUP_SIZES if size >= count)
-    columns = [table.c[name] for name in _INSTANCE_COLUMNS] if table is instances else list(table.c)
-    wanted = [bindparam(f"id{i}", type_=String) for i in range(size)]
-    statement = select(*columns).where(table.c.orthanc_id.in_(wanted))
-    return tuple(column.name for column in columns), Prepared(statement), size
-
-
-def _update(table: Table) -> Prepared:
-    """UPDATE of a whole row by its primary key."""
-    key = next(iter(table.primary_key.columns))
-    values = {c.name: bindparam(c.name, type_=c.type) for c in table.c if c is not key}
-    # A parameter that is named like a column must not stand in WHERE: the names would clash.
-    return Prepared(
-        update(table).where(key == bindparam(f"{key.name}", type_=key.type)).values(values)
-    )
-
-
-_STORED = (patients, studies, series, instances, details, changes)
-_INSERT = {table.name: Prepared(insert(table), table.columns.keys()) for table in _STORED}
-_UPDATE = {table.name: _update(table) for table in (studies, series, instances, details)}
 
 
 def _by_id(row: Mapping[str, Any]) -> str:

@@ -236,7 +236,7 @@ class FileSystemStore(BlobStore):
     def delete(self, key: str) -> None:
         try:
             self._path(key).unlink()
-        except FileNotFoundError:
+        except (FileNotFoundError, BlobNotFound):
             return
         except OSError as error:
             raise storage_error(error, f"deleting {key}") from error
