@@ -11,6 +11,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
 from dicomweb_index_sql.database import Database
@@ -30,6 +31,12 @@ def alembic_config() -> Config:
 def newest() -> str:
     """The schema version that this program needs."""
     return str(ScriptDirectory.from_config(alembic_config()).get_current_head())
+
+
+def known() -> list[str]:
+    """Every schema version that this program can start from, oldest first."""
+    scripts = ScriptDirectory.from_config(alembic_config()).walk_revisions()
+    return [script.revision for script in scripts][::-1]
 
 
 def current(connection: Connection) -> str | None:
@@ -55,10 +62,21 @@ def migrate(database: Database) -> str:
             before = current(connection)
         if before == newest():
             return f"the schema is up to date ({before})"
+        if before is not None and before not in known():
+            raise IndexUnavailable(
+                f"the database has schema {before}, which this program does not know (it knows "
+                f"{', '.join(known())}): a newer release made it; install that release again"
+            )
         with database.engine.connect() as connection:
             config = alembic_config()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise IndexUnavailable(
+                    f"the database has schema {before}, which this program does not know: it needs "
+                    f"{newest()}; use the version of the program that made the database"
+                ) from error
         return f"the schema went from {before or '(none)'} to {newest()}"
 
 
