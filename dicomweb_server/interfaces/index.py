@@ -93,6 +93,7 @@ class InstanceRecord:
     """One indexed instance, as retrieval needs it. `row` is the index's own key."""
 
     row: int
+    patient_id: str
     study_uid: str
     series_uid: str
     sop_uid: str

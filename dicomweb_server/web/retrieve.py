@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import orjson
@@ -49,6 +49,11 @@ def _missing(resource: Resource) -> HttpError:
     return HttpError(404, f"there is no {resource.path}")
 
 
+def _patients(records: Iterable[InstanceRecord]) -> str:
+    """Whose instances these are."""
+    return f"the patients {', '.join(repr(record.patient_id) for record in records)}"
+
+
 # --- instances -----------------------------------------------------------------------------
 
 
@@ -91,7 +96,7 @@ def retrieve(resource: Resource) -> Response:
     if len(page) > 1:
         raise HttpError(
             409,
-            f"{len(page)} patients have an instance {resource.instance}; "
+            f"{_patients(page)} have an instance {resource.instance} each; "
             f"ask for multipart/related to get all of them",
         )
     return _single(service, service.delivery(page[0], syntax))
@@ -231,7 +236,7 @@ def bulk(resource: Resource, path: str) -> Response:
     if not values:
         raise HttpError(404, f"{resource.path} has no value at {path}")
     if len(values) > 1:
-        raise HttpError(409, f"{len(values)} patients have an instance {resource.instance}")
+        raise HttpError(409, f"{_patients(v.record for v in values)} have it each")
     value = values[0]
     many = Offer(OCTET_STREAM, multipart=True)
     one = [Offer(OCTET_STREAM)] if len(value.parts) == 1 else []

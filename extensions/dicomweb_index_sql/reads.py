@@ -21,7 +21,7 @@ from dicomweb_server.ps318.paths import Resource
 PAGE = 200
 
 _SERIES = (
-    select(series.c.id, studies.c.study_uid, series.c.series_uid)
+    select(series.c.id, studies.c.patient_id, studies.c.study_uid, series.c.series_uid)
     .join_from(series, studies, series.c.study_row == studies.c.id)
     .where(studies.c.study_uid == bindparam("study"))
     .order_by(series.c.study_row, series.c.id)
@@ -64,7 +64,7 @@ _BEFORE_ALL = -(2**63)
 
 def _one_instance(*more: Any) -> Select[Any]:
     statement = (
-        select(*_RECORD, *more)
+        select(*_RECORD, studies.c.patient_id, *more)
         .join_from(instances, series, instances.c.series_row == series.c.id)
         .join(studies, series.c.study_row == studies.c.id)
     )
@@ -91,10 +91,11 @@ def parameters(resource: Resource) -> dict[str, str]:
     return {name: uid for name, uid in named.items() if uid is not None}
 
 
-def _record(row: Row, study_uid: str, series_uid: str) -> InstanceRecord:
+def _record(row: Row, patient_id: str | None, study_uid: str, series_uid: str) -> InstanceRecord:
     key, _, sop_uid, sop_class_uid, syntax, storage, blob, size, deflated = row[:9]
     return InstanceRecord(
         row=key,
+        patient_id=patient_id or "",
         study_uid=study_uid,
         series_uid=series_uid,
         sop_uid=sop_uid,
@@ -107,7 +108,7 @@ def _record(row: Row, study_uid: str, series_uid: str) -> InstanceRecord:
 
 
 def series_of(cursor: Cursor, resource: Resource) -> list[Row]:
-    """(id, study_uid, series_uid) of the series of a study, or the one series, of each patient."""
+    """(id, patient_id, study_uid, series_uid) of the series of a study, or the one series, of each patient."""
     statement = _ALL_SERIES if resource.series is None else _ONE_SERIES
     return statement.rows(cursor, parameters(resource))
 
@@ -121,13 +122,14 @@ def rows(
         with database.cursor() as cursor:
             found = statement.rows(cursor, parameters(resource))
         for row in found:
-            yield _record(row, resource.study, resource.series or ""), row[-1]
+            patient_id = row[len(_RECORD)]
+            yield _record(row, patient_id, resource.study, resource.series or ""), row[-1]
         return
     with database.cursor() as cursor:
         parents = series_of(cursor, resource)
-    for series_row, study_uid, series_uid in parents:
+    for series_row, patient_id, study_uid, series_uid in parents:
         for row in _series_rows(database, series_row, headers=headers):
-            yield _record(row, study_uid, series_uid), row[-1]
+            yield _record(row, patient_id, study_uid, series_uid), row[-1]
 
 
 def _series_rows(database: Database, series_row: int, *, headers: bool) -> Iterator[Row]:
