@@ -108,7 +108,7 @@ def _record(row: Row, patient_id: str | None, study_uid: str, series_uid: str) -
 
 
 def series_of(cursor: Cursor, resource: Resource) -> list[Row]:
-    """(id, patient_id, study_uid, series_uid) of the series of a study, or the one series, of each patient."""
+    """(id, patient_id, study_uid, series_uid) of the series of a resource, of each patient."""
     statement = _ALL_SERIES if resource.series is None else _ONE_SERIES
     return statement.rows(cursor, parameters(resource))
 
