@@ -144,7 +144,7 @@ class _Loader:
             return
         try:
             plugin = point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ExtensionError(
                 f"extension {point.name} of {origin} failed to import: {error!r}; mend or "
                 f"uninstall it, or add it to DisabledExtensions"
@@ -166,7 +166,7 @@ class _Loader:
                 continue
             try:
                 plugin = _import_file(file)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise ExtensionError(f"extension {file} failed to import: {error!r}") from error
             self.register(name, plugin, getattr(plugin, "__version__", ""), str(file))
 

@@ -82,7 +82,8 @@ def _checked(chosen: type[Any], where: str, section: Mapping[str, Any]) -> dict[
         if key == "Type":
             continue
         if key not in declared:
-            raise ConfigError(f"{where}: {unknown_option(key, declared)}")
+            possible = ", ".join(["Type", *declared])
+            raise ConfigError(f"{where}: unknown option {key}; possible are {possible}")
         try:
             values[key] = declared[key].check(value)
         except ValueError as error:

@@ -344,6 +344,9 @@ class Batch:
                 self._failed(item, error)
             self.service.forget([item.new.blob for item in stored])
             return
+        except Exception:
+            self.service.forget([item.new.blob for item in stored])
+            raise
         for item, result in zip(stored, added, strict=True):
             self.results[item.position] = replace(
                 item.known, orthanc_id=result.ids.instance, outcome=result.outcome

@@ -1,0 +1,301 @@
+"""Finding and refusing extensions: each refusal is a sentence that names it and what is possible."""
+
+from importlib.metadata import EntryPoint
+from types import SimpleNamespace
+
+import pytest
+from dicomweb_storage_memory import MemoryStore
+
+from dicomweb_server import hookimpl, plugins
+from dicomweb_server.config import ConfigError, Option, text
+from dicomweb_server.interfaces.storage import BlobStore
+from dicomweb_server.plugins import load_extensions
+from dicomweb_server.testing.apps import context_of, temporary_app
+from dicomweb_server.web.app import create_app
+
+SOURCE = """
+from dicomweb_server import hookimpl
+from dicomweb_storage_memory import MemoryStore
+
+class Mine(MemoryStore):
+    name = "{name}"
+
+@hookimpl
+def register_storages():
+    return [Mine]
+"""
+
+
+def offering(**hooks):
+    """An extension with these hooks."""
+    functions = {name: staticmethod(hookimpl(function)) for name, function in hooks.items()}
+    return type("Extension", (), functions)()
+
+
+def storage(name):
+    return type("Store", (MemoryStore,), {"name": name})
+
+
+def start(tmp_path, config, **extra):
+    with temporary_app(tmp_path, config, extensions=list(extra.items())) as app:
+        return context_of(app)
+
+
+def refused(tmp_path, config, *words, **extra):
+    with pytest.raises(ConfigError) as caught:
+        start(tmp_path, config, **extra)
+    for word in words:
+        assert word in str(caught.value)
+
+
+# --- Plugins -------------------------------------------------------------------------------
+
+
+def test_a_file_is_loaded(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(SOURCE.format(name="mine"))
+    config = {"Plugins": [str(file)], "Storages": {"default": {"Type": "mine"}}}
+    context = start(tmp_path, config)
+    assert context.providers.storages["default"].name == "mine"
+    info = next(info for info in context.extensions.infos if info.name == "mine")
+    assert (info.status, info.origin, info.hooks) == ("loaded", str(file), ("register_storages",))
+
+
+def test_a_folder_of_files_is_loaded(tmp_path):
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    for name in ("one", "two", "_not_this"):
+        (folder / f"{name}.py").write_text(SOURCE.format(name=name))
+    (folder / "notes.txt").write_text("no Python")
+    context = start(tmp_path, {"Plugins": [str(folder)]})
+    names = {info.name for info in context.extensions.infos}
+    assert {"one", "two"} <= names
+    assert "_not_this" not in names
+
+
+def test_a_package_is_one_extension(tmp_path):
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "__init__.py").write_text(SOURCE.format(name="packaged"))
+    context = start(tmp_path, {"Plugins": [str(folder)]})
+    assert "package" in {info.name for info in context.extensions.infos}
+
+
+def test_a_package_imports_its_own_modules(tmp_path):
+    folder = tmp_path / "wholepackage"
+    folder.mkdir()
+    (folder / "store.py").write_text(SOURCE.format(name="inner"))
+    (folder / "__init__.py").write_text("from .store import register_storages\n")
+    config = {"Plugins": [str(folder)], "Storages": {"default": {"Type": "inner"}}}
+    assert start(tmp_path, config).providers.storages["default"].name == "inner"
+
+
+def test_paths_are_relative_to_the_configuration(tmp_path):
+    (tmp_path / "mine.py").write_text(SOURCE.format(name="mine"))
+    file = tmp_path / "config.json"
+    file.write_text('{"Plugins": ["mine.py"], "StorageDirectory": "data"}')
+    app = create_app(file)
+    assert "mine" in {info.name for info in context_of(app).extensions.infos}
+    context_of(app).close()
+
+
+def test_a_missing_path_stops_the_start(tmp_path):
+    refused(tmp_path, {"Plugins": ["nowhere.py"]}, "Plugins", "nowhere.py", ".py file", "folder")
+
+
+@pytest.mark.parametrize("suffix", [".so", ".dll"])
+def test_a_native_library_is_a_warning(tmp_path, suffix):
+    context = start(tmp_path, {"Plugins": [f"/usr/lib/libOrthancDicomWeb{suffix}"]})
+    assert any(f"libOrthancDicomWeb{suffix}" in text for text in context.extensions.warnings)
+
+
+def test_a_file_that_is_no_python_stops_the_start(tmp_path):
+    file = tmp_path / "notes.txt"
+    file.write_text("hello")
+    refused(tmp_path, {"Plugins": [str(file)]}, "notes.txt")
+
+
+@pytest.mark.parametrize("source", ["import nothing_like_this", "def broken(:", "1 / 0"])
+def test_a_file_that_fails_stops_the_start(tmp_path, source):
+    file = tmp_path / "bad.py"
+    file.write_text(source)
+    refused(tmp_path, {"Plugins": [str(file)]}, "bad.py", "failed to import")
+
+
+# --- DisabledExtensions --------------------------------------------------------------------
+
+
+def test_a_disabled_extension_is_not_loaded(tmp_path):
+    context = start(tmp_path, {"DisabledExtensions": ["proxy-headers"]})
+    info = next(info for info in context.extensions.infos if info.name == "proxy-headers")
+    assert info.status == "disabled"
+
+
+def test_options_of_a_disabled_extension_are_unknown(tmp_path):
+    config = {"DisabledExtensions": ["proxy-headers"], "TrustedProxies": []}
+    refused(tmp_path, config, "TrustedProxies")
+
+
+def test_disabling_what_nobody_offers_stops_the_start(tmp_path):
+    refused(
+        tmp_path,
+        {"DisabledExtensions": ["proxy-header"]},
+        *("DisabledExtensions", "proxy-header", "proxy-headers", "index-sql"),
+    )
+
+
+def test_what_the_configuration_needs_cannot_be_disabled(tmp_path):
+    refused(tmp_path, {"DisabledExtensions": ["storage-filesystem"]}, "filesystem", "memory")
+
+
+# --- names ---------------------------------------------------------------------------------
+
+
+def test_two_extensions_of_one_name_stop_the_start(tmp_path):
+    refused(
+        tmp_path,
+        {},
+        *("two extensions", "storage-memory", "dicomweb-server", "the program"),
+        **{"storage-memory": offering()},
+    )
+
+
+def test_two_extensions_that_offer_one_class_name_stop_the_start(tmp_path):
+    refused(
+        tmp_path,
+        {},
+        *("'memory'", "storage-memory", "rival", "DisabledExtensions"),
+        rival=offering(register_storages=lambda: [storage("memory")]),
+    )
+
+
+def test_disabling_one_of_two_lets_the_other_work(tmp_path):
+    rival = offering(register_storages=lambda: [storage("memory")])
+    config = {"DisabledExtensions": ["storage-memory"], "Storages": {"a": {"Type": "memory"}}}
+    context = start(tmp_path, config | {"DefaultStorage": "a"}, rival=rival)
+    assert type(context.providers.storages["a"]).__name__ == "Store"
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"Storages": {"a": {"Type": "s3"}}}, ("Storages.a", "'s3'", "filesystem", "memory")),
+        ({"Index": {"Type": "mongo"}}, ("Index", "'mongo'", "sql")),
+        ({"StateStore": {"Type": "redis"}}, ("StateStore", "'redis'", "sql")),
+        ({"Authorization": {"Type": "rules"}}, ("Authorization", "'rules'", "allow-authent")),
+        ({"Authentication": {"Order": ["oidc"]}}, ("Authentication.Order", "'oidc'", "basic")),
+        ({"DicomWeb": {"StudiesMetadata": "Fulll"}}, ("StudiesMetadata", "'Fulll'", "Full")),
+        ({"DefaultStorage": "b"}, ("DefaultStorage", "'b'", "default")),
+        ({"Index": {"Tpye": "sql"}}, ("Index", "Tpye", "Url")),
+        ({"Index": {"BusyTimeout": "long"}}, ("Index.BusyTimeout", "long")),
+        ({"Storages": {"a": 1}}, ("Storages.a", "object")),
+        ({"Storages": {"a": {"Type": 1}}}, ("Storages.a.Type", "string")),
+    ],
+)
+def test_a_name_that_nobody_offers_stops_the_start(tmp_path, config, words):
+    refused(tmp_path, config, *words)
+
+
+def test_two_that_declare_one_option_stop_the_start(tmp_path):
+    mine = offering(register_options=lambda: [Option("HttpPort", "", "", text)])
+    refused(tmp_path, {}, "mine", "HttpPort", mine=mine)
+
+
+# --- extensions that are wrong -------------------------------------------------------------
+
+
+def test_a_misspelt_hook_stops_the_start(tmp_path):
+    mine = offering(register_storage=lambda: [])
+    refused(tmp_path, {}, "mine", "register_storage", "register_storages", mine=mine)
+
+
+def test_a_hook_with_a_parameter_that_does_not_exist_stops_the_start(tmp_path):
+    mine = offering(register_commands=lambda application: None)
+    refused(tmp_path, {}, "mine", "application", mine=mine)
+
+
+@pytest.mark.parametrize(
+    ("offered", "words"),
+    [
+        (None, ("must return a list",)),
+        ([object()], ("BlobStore",)),
+        ([BlobStore], ("BlobStore", "lacks", "create")),
+        ([int], ("BlobStore", "int")),
+        ([type("Nameless", (MemoryStore,), {"name": ""})], ("Nameless", "no name")),
+    ],
+)
+def test_a_hook_that_offers_something_else_stops_the_start(tmp_path, offered, words):
+    mine = offering(register_storages=lambda: offered)
+    refused(tmp_path, {}, "mine", *words, mine=mine)
+
+
+def test_a_hook_that_fails_stops_the_start(tmp_path):
+    def fail():
+        raise RuntimeError("no licence")
+
+    refused(tmp_path, {}, "mine", "no licence", mine=offering(register_storages=fail))
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Lets a test install entry points."""
+
+    def install(name, value):
+        point = EntryPoint(name, value, plugins.GROUP)
+        monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
+
+    return install
+
+
+def test_an_installed_extension_that_fails_on_import_stops_the_start(installed):
+    installed("broken-lock", "nothing_like_this")
+    with pytest.raises(ConfigError) as caught:
+        load_extensions()
+    for word in ("broken-lock", "nothing_like_this", "DisabledExtensions"):
+        assert word in str(caught.value)
+
+
+def test_unless_it_is_disabled(installed):
+    installed("broken-lock", "nothing_like_this")
+    (info,) = load_extensions(disabled=["broken-lock"]).infos
+    assert (info.name, info.status) == ("broken-lock", "disabled")
+
+
+def test_an_installed_extension_that_ends_the_program_is_named_too(installed, tmp_path, monkeypatch):
+    (tmp_path / "quitter.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
+    installed("quitter", "quitter")
+    with pytest.raises(ConfigError, match="quitter"):
+        load_extensions()
+
+
+# --- what extensions can do ----------------------------------------------------------------
+
+
+def test_an_extension_declares_options_and_reads_them(tmp_path):
+    option = Option("Mine.Colour", "red", "Which colour.", text)
+    mine = offering(register_options=lambda: [option])
+    assert start(tmp_path, {}, mine=mine).config[option] == "red"
+    context = start(tmp_path, {"Mine": {"Colour": "blue"}}, mine=mine)
+    assert context.config[option] == "blue"
+    refused(tmp_path, {"Mine": {"Color": "blue"}}, "Mine.Color", "Mine.Colour", mine=mine)
+
+
+def test_every_application_has_extensions_of_its_own(tmp_path):
+    with_mine = start(tmp_path, {}, mine=offering())
+    without = start(tmp_path, {})
+    assert "mine" in {info.name for info in with_mine.extensions.infos}
+    assert "mine" not in {info.name for info in without.extensions.infos}
+
+
+def test_a_route_without_permission_stops_the_start(tmp_path):
+    def prepare(app, context):
+        app.add_url_rule("/open-door", "open_door", lambda: "hello")
+
+    refused(tmp_path, {}, "open_door", "requires", mine=offering(prepare_app=prepare))
+
+
+def test_a_namespace_of_functions_is_an_extension(tmp_path):
+    mine = SimpleNamespace(register_storages=hookimpl(lambda: [storage("mine")]))
+    context = start(tmp_path, {"Storages": {"default": {"Type": "mine"}}}, mine=mine)
+    assert context.providers.storages["default"].name == "mine"

@@ -1,0 +1,440 @@
+"""QIDO-RS: what is found, what it looks like, and what is refused."""
+
+import json
+from xml.etree import ElementTree
+
+import pytest
+
+from dicomweb_server.testing.dicom import (
+    BIG_ENDIAN,
+    EXPLICIT,
+    make_instance,
+    make_study,
+    new_uid,
+    split_multipart,
+    uids_of,
+)
+from tests.conftest import values
+
+STUDY, SERIES, SOP = "0020000D", "0020000E", "00080018"
+
+
+@pytest.fixture
+def archive(client):
+    """Three studies: of Jane (CT and MR), of Jörg, and of somebody without any attribute."""
+    uids = {"StudyInstanceUID": "1.1"}
+    client.stored(
+        *(
+            make_instance(
+                **uids,
+                PatientID="P1",
+                PatientName="Doe^Jane",
+                StudyDate="20200101",
+                StudyTime="101500",
+                AccessionNumber="A1",
+                StudyDescription="Head",
+                Modality=modality,
+                SeriesInstanceUID=f"1.1.{number}",
+                SeriesNumber=number,
+                InstanceNumber=instance,
+                SOPInstanceUID=f"1.1.{number}.{instance}",
+                SliceThickness="2.5",
+                Manufacturer="ACME",
+                KVP=str(100 + instance),
+                OtherPatientIDs="X",
+            )
+            for number, modality in ((1, "CT"), (2, "MR"))
+            for instance in (1, 2, 3)
+        )
+    )
+    client.stored(
+        make_instance(
+            StudyInstanceUID="1.2",
+            SeriesInstanceUID="1.2.1",
+            SOPInstanceUID="1.2.1.1",
+            PatientID="P2",
+            PatientName="Müller^Jörg",
+            StudyDate="20210615",
+            Modality="US",
+        )
+    )
+    client.stored(
+        make_instance(
+            StudyInstanceUID="1.3",
+            SeriesInstanceUID="1.3.1",
+            SOPInstanceUID="1.3.1.1",
+            PatientID=None,
+            PatientName=None,
+            Modality=None,
+        )
+    )
+    return client
+
+
+def studies(client, **keys):
+    return sorted(values(client.found(**keys), STUDY))
+
+
+# --- keys ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keys", "found"),
+    [
+        ({}, ["1.1", "1.2", "1.3"]),
+        ({"PatientID": "P1"}, ["1.1"]),
+        ({"00100020": "P1"}, ["1.1"]),
+        ({"0010,0020": "P1"}, ["1.1"]),
+        ({"PatientID": "p1"}, []),
+        ({"PatientName": "doe^jane"}, ["1.1"]),
+        ({"PatientName": "doe*"}, ["1.1"]),
+        ({"PatientName": "*jörg"}, ["1.2"]),
+        ({"PatientID": "P?"}, ["1.1", "1.2"]),
+        ({"PatientID": "*"}, ["1.1", "1.2", "1.3"]),
+        ({"PatientID": ""}, ["1.1", "1.2", "1.3"]),
+        ({"StudyDate": "20200101"}, ["1.1"]),
+        ({"StudyDate": "20200101-20210615"}, ["1.1", "1.2"]),
+        ({"StudyDate": "20200102-"}, ["1.2"]),
+        ({"StudyDate": "-20200101"}, ["1.1"]),
+        ({"StudyTime": "1015"}, ["1.1"]),
+        ({"StudyTime": "10-11"}, ["1.1"]),
+        ({"StudyDate": "20200101", "StudyTime": "1015"}, ["1.1"]),
+        ({"StudyInstanceUID": "1.1"}, ["1.1"]),
+        ({"StudyInstanceUID": "1.1,1.3"}, ["1.1", "1.3"]),
+        ({"StudyInstanceUID": "1.1\\1.3"}, ["1.1", "1.3"]),
+        ({"StudyInstanceUID": "1."}, []),
+        ({"ModalitiesInStudy": "MR"}, ["1.1"]),
+        ({"ModalitiesInStudy": "US"}, ["1.2"]),
+        ({"AccessionNumber": "A1", "PatientID": "P2"}, []),
+        # attributes of the levels below: any child will do
+        ({"Modality": "MR"}, ["1.1"]),
+        ({"SeriesNumber": "2"}, ["1.1"]),
+        ({"SOPInstanceUID": "1.2.1.1"}, ["1.2"]),
+        ({"InstanceNumber": "3"}, ["1.1"]),
+        # not indexed: answered from the headers
+        ({"SliceThickness": "2.5"}, ["1.1"]),
+        ({"KVP": "103"}, ["1.1"]),
+        ({"KVP": "104"}, []),
+        ({"OtherPatientIDs": "X"}, ["1.1"]),
+        ({"KVP": "101", "StudyDate": "2021-"}, None),
+    ],
+    ids=str,
+)
+def test_studies_are_found_by_keys(archive, keys, found):
+    if found is None:
+        assert archive.flask.get("/dicom-web/studies", query_string=keys).status_code == 400
+    else:
+        assert studies(archive, **keys) == found
+
+
+@pytest.mark.dicomweb_config({"DicomWeb": {"QidoCaseSensitive": False}})
+def test_case_may_be_ignored(archive):
+    assert studies(archive, PatientID="p1") == ["1.1"]
+    assert studies(archive, StudyDescription="head") == ["1.1"]
+
+
+@pytest.mark.parametrize(
+    ("path", "keys", "count"),
+    [
+        ("/series", {}, 4),
+        ("/series", {"Modality": "CT"}, 1),
+        ("/series", {"PatientID": "P1"}, 2),
+        ("/series", {"StudyDate": "20200101", "Modality": "M*"}, 1),
+        ("/studies/1.1/series", {}, 2),
+        ("/studies/1.1/series", {"Modality": "US"}, 0),
+        ("/studies/9/series", {}, 0),
+        ("/instances", {}, 8),
+        ("/instances", {"Modality": "CT"}, 3),
+        ("/instances", {"PatientID": "P1", "InstanceNumber": "2"}, 2),
+        ("/studies/1.1/instances", {}, 6),
+        ("/studies/1.1/instances", {"KVP": "103"}, 2),
+        ("/studies/1.1/series/1.1.2/instances", {}, 3),
+        ("/studies/1.2/series/1.1.2/instances", {}, 0),
+    ],
+    ids=str,
+)
+def test_series_and_instances_are_found(archive, path, keys, count):
+    assert len(archive.found(path, **keys)) == count
+
+
+def test_unknown_parameters_are_ignored(archive):
+    assert len(archive.found(nonsense="x", _="123")) == 3
+
+
+def test_the_last_of_repeated_keys_wins(archive):
+    answer = archive.get("/studies?PatientID=P1&PatientID=P2")
+    assert values(json.loads(answer.data), STUDY) == ["1.2"]
+
+
+def test_nothing_found_is_an_empty_list(archive):
+    answer = archive.get("/studies?PatientID=nobody")
+    assert (answer.status_code, answer.data) == (200, b"[]")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("StudyDate", "yesterday"),
+        ("StudyDate", "20201301"),
+        ("StudyDate", "20200101-x"),
+        ("StudyDate", "20210101-20200101-20190101"),
+        ("StudyTime", "25"),
+        ("SeriesNumber", "one"),
+        ("Rows", "-x"),
+        ("limit", "many"),
+        ("limit", "-1"),
+        ("offset", "-1"),
+        ("offset", "1.5"),
+        ("PatientIdentity", "x"),
+        ("99999999", "x"),
+        ("includefield", "NoSuchKeyword"),
+    ],
+)
+def test_what_cannot_be_is_400_and_named(archive, key, value):
+    answer = archive.flask.get("/dicom-web/studies", query_string={key: value})
+    if key in ("PatientIdentity", "includefield", "99999999") and answer.status_code == 200:
+        pytest.skip("unknown words are ignored")
+    assert answer.status_code == 400
+    assert key in answer.json["Details"] or value in answer.json["Details"]
+
+
+def test_text_of_any_kind_is_only_text(archive):
+    for text in ("'; DROP TABLE studies; --", "%", "_", "\\", "\0", "🫀" * 50, "[", "("):
+        assert archive.found(PatientID=text) == []
+        assert archive.found(StudyDescription=text) == []
+    assert len(archive.found()) == 3
+
+
+# --- what the answers hold -----------------------------------------------------------------
+
+
+def test_a_study_has_what_viewers_read_blindly(archive):
+    (full,) = archive.found(StudyInstanceUID="1.1")
+    (empty,) = archive.found(StudyInstanceUID="1.3")
+    required = {
+        "00080020": "DA",
+        "00080030": "TM",
+        "00080050": "SH",
+        "00080061": "CS",
+        "00080090": "PN",
+        "00100010": "PN",
+        "00100020": "LO",
+        "00100030": "DA",
+        "00100040": "CS",
+        "0020000D": "UI",
+        "00200010": "SH",
+        "00201206": "IS",
+        "00201208": "IS",
+    }
+    for tag, vr in required.items():
+        assert full[tag]["vr"] == vr
+        assert empty[tag]["vr"] == vr
+    assert "Value" not in empty["00100010"]
+    assert full["00080061"]["Value"] == ["CT", "MR"]
+    assert (full["00201206"]["Value"], full["00201208"]["Value"]) == ([2], [6])
+    assert full["00081190"] == {"vr": "UR", "Value": ["http://localhost/dicom-web/studies/1.1"]}
+    assert full["00080056"]["Value"] == ["ONLINE"]
+    assert full["00080005"]["Value"] == ["ISO_IR 192"]
+    assert list(full) == sorted(full)
+
+
+def test_a_series_has_its_required_attributes(archive):
+    (found,) = archive.found("/series", SeriesInstanceUID="1.1.2")
+    assert found["00080060"]["Value"] == ["MR"]
+    assert found[SERIES]["Value"] == ["1.1.2"]
+    assert found["00200011"]["Value"] == [2]
+    assert found["00201209"]["Value"] == [3]
+    assert found["00081190"]["Value"] == ["http://localhost/dicom-web/studies/1.1/series/1.1.2"]
+    assert found[STUDY]["Value"] == ["1.1"]
+
+
+def test_an_instance_has_its_required_attributes(archive):
+    (found,) = archive.found("/instances", SOPInstanceUID="1.1.2.3")
+    assert found[SOP]["Value"] == ["1.1.2.3"]
+    assert found["00080016"]["Value"] == ["1.2.840.10008.5.1.4.1.1.7"]
+    assert found["00200013"]["Value"] == [3]
+    assert found["00083002"]["Value"] == [EXPLICIT]
+    url = "http://localhost/dicom-web/studies/1.1/series/1.1.2/instances/1.1.2.3"
+    assert found["00081190"]["Value"] == [url]
+
+
+@pytest.mark.parametrize("level", ["/studies", "/series", "/instances"])
+def test_keys_and_includefields_are_in_the_answer(archive, level):
+    keys = "PatientID=P1&includefield=Manufacturer&includefield=StudyDescription,KVP"
+    for found in json.loads(archive.get(f"{level}?{keys}").data):
+        assert found["00100020"]["Value"] == ["P1"]
+        assert found["00080070"]["Value"] == ["ACME"]
+        assert found["00081030"]["Value"] == ["Head"]
+        assert found["00180060"]["Value"][0] in ("101", "102", "103")
+
+
+def test_includefield_of_what_is_not_there(archive):
+    (found,) = archive.found(StudyInstanceUID="1.3", includefield="StudyDescription")
+    assert "Value" not in found.get("00081030", {})
+
+
+def test_includefield_all_of_an_instance_is_its_whole_header(archive):
+    (found,) = archive.found("/instances", SOPInstanceUID="1.1.1.1", includefield="all")
+    metadata = archive.get("/studies/1.1/series/1.1.1/instances/1.1.1.1/metadata").json[0]
+    assert metadata.keys() <= found.keys()
+    assert {tag: found[tag] for tag in metadata} == metadata
+
+
+@pytest.mark.parametrize("level", ["/studies", "/series"])
+def test_includefield_all_adds(archive, level):
+    few, all_ = (archive.found(level, includefield=i, PatientID="P1") for i in ("", "all"))
+    for before, after in zip(few, all_, strict=True):
+        assert before.keys() <= after.keys()
+        assert "00081030" in after
+
+
+def test_pixel_data_never_is_in_an_answer(client):
+    client.stored(make_instance(pixels=bytes(100)))
+    (found,) = client.found("/instances", includefield="all")
+    assert "Value" not in found.get("7FE00010", {})
+    assert "InlineBinary" not in found.get("7FE00010", {})
+
+
+def test_sequences_can_be_searched_and_included(client):
+    from pydicom.dataset import Dataset
+
+    item = Dataset()
+    item.ScheduledProcedureStepID = "STEP7"
+    data = make_instance(RequestAttributesSequence=[item])
+    client.stored(data, make_instance())
+    (found,) = client.found("/series", **{"RequestAttributesSequence.ScheduledProcedureStepID": "STEP7"})
+    assert found[SERIES]["Value"] == [uids_of(data)[1]]
+    assert found["00400275"]["Value"][0]["00400009"]["Value"] == ["STEP7"]
+
+
+def test_other_scripts_survive(client):
+    name = "Yamada^Tarou=山田^太郎=やまだ^たろう"
+    client.stored(make_instance(PatientName=name, PatientID="山"))
+    for key in ("yamada*", "*太郎", "やまだ*"):
+        (found,) = client.found(PatientName=key)
+        assert found["00100010"]["Value"] == [
+            {"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎", "Phonetic": "やまだ^たろう"}
+        ]
+    assert len(client.found(PatientID="山")) == 1
+
+
+def test_one_study_uid_under_two_patients_is_found_twice(client):
+    client.stored(make_instance(StudyInstanceUID="1.5", PatientID="A"))
+    client.stored(make_instance(StudyInstanceUID="1.5", PatientID="B"))
+    assert sorted(values(client.found(StudyInstanceUID="1.5"), "00100020")) == ["A", "B"]
+
+
+def test_available_transfer_syntaxes_are_what_can_be_had(client):
+    client.stored(make_instance(transfer_syntax=BIG_ENDIAN))
+    (found,) = client.found("/instances")
+    assert set(found["00083002"]["Value"]) == {EXPLICIT, BIG_ENDIAN}
+
+
+# --- pages ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keys", [{}, {"Modality": "OT"}, {"KVP": "100"}])
+@pytest.mark.parametrize("level", ["/series", "/instances"])
+def test_pages_join_to_the_whole(client, level, keys):
+    client.stored(*make_study(series=7, instances=2, KVP="100"))
+    tag = SERIES if level == "/series" else SOP
+    whole = values(client.found(level, **keys), tag)
+    paged = []
+    for offset in range(0, 15, 4):
+        page = client.found(level, **keys, limit=4, offset=offset)
+        assert len(page) <= 4
+        paged += values(page, tag)
+    assert paged == whole[:16]
+    assert client.found(level, **keys, offset=1000) == []
+    assert client.found(level, **keys, limit=0) == []
+
+
+@pytest.mark.dicomweb_config({"LimitFindResults": 2, "LimitFindInstances": 3})
+@pytest.mark.parametrize(
+    ("path", "keys", "count", "warned"),
+    [
+        ("/studies", {}, 2, True),
+        ("/studies", {"limit": 1}, 1, False),
+        ("/studies", {"limit": 2}, 2, False),
+        ("/studies", {"limit": 5}, 2, True),
+        ("/studies", {"offset": 1}, 2, False),
+        ("/studies", {"PatientID": "P1"}, 1, False),
+        ("/series", {}, 2, True),
+        ("/instances", {}, 3, True),
+        ("/instances", {"KVP": "101"}, 2, False),
+        ("/studies/1.1/series", {}, 2, False),
+    ],
+    ids=str,
+)
+def test_the_servers_own_maximum_is_told(archive, path, keys, count, warned):
+    answer = archive.flask.get("/dicom-web" + path, query_string=keys)
+    assert len(answer.json) == count
+    assert ("299" in answer.headers.get("Warning", "")) is warned
+
+
+@pytest.mark.dicomweb_config({"LimitFindInstances": 2, "LimitFindResults": 1})
+def test_retrieval_is_never_capped_by_search_limits(archive):
+    answer = archive.get("/studies/1.1")
+    assert len(split_multipart(answer.data, answer.content_type)) == 6
+    assert len(archive.get("/studies/1.1/metadata").json) == 6
+
+
+def test_a_search_that_would_read_too_much_names_the_attribute(archive, monkeypatch):
+    monkeypatch.setattr("dicomweb_server.services.search.SCAN_LIMIT", 4)
+    answer = archive.get("/studies?KVP=1")
+    assert answer.status_code == 400
+    assert "KVP" in answer.json["Details"]
+    assert studies(archive, KVP="103", PatientID="P2") == []
+
+
+# --- media types ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [None, "*/*", "application/*", "application/json", "application/dicom+json", "text/html,*/*;q=0.8"],
+)
+def test_json_is_the_default(archive, accept):
+    answer = archive.get("/studies", accept)
+    assert answer.content_type == "application/dicom+json"
+
+
+@pytest.mark.parametrize(
+    "accept", ['multipart/related; type="application/dicom+xml"', "application/dicom+xml"]
+)
+def test_xml_has_one_part_for_each_match(archive, accept):
+    answer = archive.get("/studies", accept)
+    assert answer.status_code == 200
+    found = split_multipart(answer.data, answer.content_type)
+    assert [headers["content-type"] for headers, _ in found] == ["application/dicom+xml"] * 3
+    roots = [ElementTree.fromstring(data) for _, data in found]
+    uids = {e.get("keyword"): e for e in roots[0]}["StudyInstanceUID"]
+    assert "".join(uids.itertext()).strip() == "1.1"
+
+
+def test_xml_of_nothing_is_an_empty_message(archive):
+    answer = archive.get("/studies?PatientID=nobody", "application/dicom+xml")
+    assert split_multipart(answer.data, answer.content_type) == []
+
+
+def test_the_accept_parameter_is_heeded(archive):
+    answer = archive.get("/studies?accept=application/dicom%2Bxml", "application/json")
+    assert answer.content_type.startswith(("multipart/related", "application/json", "application/d"))
+    assert archive.get("/studies?accept=application/dicom%2Bjson").status_code == 200
+
+
+def test_what_cannot_be_had_is_406_and_lists_what_can(archive):
+    answer = archive.get("/studies", "image/png")
+    assert answer.status_code == 406
+    assert "application/dicom+json" in answer.json["Details"]
+
+
+def test_fuzzy_matching_is_answered_literally_with_a_warning(archive):
+    answer = archive.get("/studies?PatientName=doe*&fuzzymatching=true")
+    assert "299" in answer.headers["Warning"]
+    assert len(answer.json) == 1
+
+
+def test_a_long_list_of_uids(archive):
+    uids = ",".join(new_uid() for _ in range(150))
+    assert archive.found(StudyInstanceUID=f"{uids},1.1") != []
