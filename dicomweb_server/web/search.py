@@ -34,7 +34,8 @@ def search(level: QueryLevel, study: str | None = None, series: str | None = Non
     """Answer a search; UIDs of the path are conditions like any other."""
     offer = choose(_OFFERS).offer
     context = current_context()
-    text = request.environ["QUERY_STRING"]
+    # WSGI hands bytes over as Latin-1; some clients send UTF-8 without percent-encoding it.
+    text = request.environ["QUERY_STRING"].encode("latin-1").decode("utf-8", "replace")
     pairs = parse_qsl(text, keep_blank_values=True) if text else []
     query = parse_query(
         pairs,
