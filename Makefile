@@ -19,6 +19,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m dicomweb_server docs --check
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
