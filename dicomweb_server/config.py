@@ -188,7 +188,7 @@ def read(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
     for file in files:
         for key, value in read_file(file, environ).items():
             known = merged.get(key)
-            if known is None:
+            if key not in merged:
                 merged[key] = value
             elif (
                 isinstance(known, dict)

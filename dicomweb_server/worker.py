@@ -23,12 +23,24 @@ _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 class LargeReads:
     """A body that is read in the pieces that are asked for; gunicorn's own goes by kilobytes."""
 
-    def __init__(self, body: Body) -> None:
-        self._reader = body.reader
+    def __init__(self, request: Any) -> None:
+        self._reader = request.body.reader
+        self._broken: Exception | None = None
+        self.close_connection = request.force_close
+        """Announces, before the answer begins, that the connection ends with it."""
 
     def read(self, size: int) -> bytes:
         """`size` bytes, fewer only at the end; raises when the connection breaks before it."""
-        data: bytes = self._reader.read(size)
+        if self._broken is not None:
+            raise self._broken
+        try:
+            data: bytes = self._reader.read(size)
+        except Exception as error:
+            # What came before the break is given out first: it may hold whole instances.
+            pending = getattr(self._reader, "buf", None)
+            if pending is None or not pending.tell():
+                raise
+            self._broken, data = error, pending.getvalue()
         return data
 
 
@@ -45,9 +57,18 @@ class LingeringThreadWorker(ThreadWorker):  # type: ignore[misc]
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Serve one request, with a body that large reads are fast on."""
         if req.method not in _WITHOUT_BODY and type(req.body) is Body:
-            req.body = LargeReads(req.body)
+            req.body = LargeReads(req)
             req.unreader.mxchunk = RECEIVE_BYTES
         return super().handle_request(req, conn)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """At the end of the worker idle connections end too: gunicorn waits for them in vain."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for conn in (*self.keepalived_conns, *self.pending_conns):
+                conn.timeout = 0.0
+            self.murder_keepalived()
+            self.murder_pending()
 
     def _follows(self, conn: Any) -> bool:
         """Whether the next request is there, or comes before anybody else needs the thread."""

@@ -50,8 +50,8 @@ def write_dataset(data_set: Dataset, transfer_syntax: str = EXPLICIT) -> bytes:
     """A DICOM file (PS3.10) with the data set."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = UID(transfer_syntax)
-    meta.MediaStorageSOPClassUID = data_set.get("SOPClassUID") or SECONDARY_CAPTURE
-    meta.MediaStorageSOPInstanceUID = data_set.get("SOPInstanceUID") or new_uid()
+    meta.MediaStorageSOPClassUID = UID(data_set.get("SOPClassUID") or SECONDARY_CAPTURE)
+    meta.MediaStorageSOPInstanceUID = UID(data_set.get("SOPInstanceUID") or new_uid())
     data_set.file_meta = meta
     buffer = io.BytesIO()
     with warnings.catch_warnings():

@@ -107,7 +107,8 @@ class RunningServer:
             if process.poll() is not None:
                 raise RuntimeError(f"the server ended with {process.returncode}:\n{self.log}")
             with contextlib.suppress(OSError):
-                if _open(f"{self.origin}/health/ready", 5) == 200:
+                ready = _open(f"{self.origin}/health/ready", 5) == 200
+                if ready and len(self.workers()) == self.config["HttpWorkers"]:
                     return
             time.sleep(0.05)
         self.kill()

@@ -111,8 +111,12 @@ def finish_early(answer: Response) -> Response:
     A bounded amount of the body is read after the answer went out: a client that still sends
     would otherwise see a broken connection instead of the answer.
     """
-    answer.headers["Connection"] = "close"
     environ = request.environ
+    answer.headers["Connection"] = "close"
+    # gunicorn drops that header: it must be told.
+    close = getattr(environ["wsgi.input"], "close_connection", None)
+    if close is not None:
+        close()
     answer.call_on_close(lambda: drain(environ))
     return answer
 

@@ -136,6 +136,7 @@ def store(study_uid: str | None) -> Response:
         lost = _receive(batch, media_type)
         results = batch.commit()
     except BaseException:
+        g.close_connection = True  # some of the body may be unread
         batch.abort()
         raise
     return _answer(results, lost, accepted)

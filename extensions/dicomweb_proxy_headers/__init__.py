@@ -20,7 +20,7 @@ from dicomweb_server.http.urls import FORWARDED_FOR, FORWARDED_HOST, FORWARDED_P
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PAIR = re.compile(r'\s*([A-Za-z]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;,]*)\s*(?:;|$)')
-_FIRST = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")*')
+_ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")*')
 
 
 def _networks(value: Any) -> tuple[Network, ...]:
@@ -40,7 +40,7 @@ TRUSTED_PROXIES = Option(
 
 def first_element(header: str) -> dict[str, str]:
     """The parameters of the first element of a `Forwarded` header, names in lower case."""
-    match = _FIRST.match(header)
+    match = _ELEMENT.match(header)
     element = match.group() if match else ""
     pairs: dict[str, str] = {}
     for name, value in _PAIR.findall(element):
@@ -91,8 +91,9 @@ class ClientAddress:
         header = environ.get("HTTP_X_FORWARDED_FOR", "")
         chain = [_address(part) for part in header.split(",") if part.strip()]
         if not chain:
-            named = first_element(environ.get("HTTP_FORWARDED", "")).get("for")
-            chain = [_address(named)] if named else []
+            elements = _ELEMENT.findall(environ.get("HTTP_FORWARDED", ""))
+            named = (first_element(element).get("for") for element in elements)
+            chain = [_address(text) for text in named if text]
         for address in reversed(chain):
             if not self.is_trusted(address):
                 return address

@@ -1,7 +1,5 @@
 """Native DICOM Model XML (PS3.19, A.1), read back with a standard parser."""
 
-# ruff: noqa: E501 - rows of tables are easier to compare on one line
-
 import time
 from xml.etree import ElementTree as ET
 

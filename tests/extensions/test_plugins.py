@@ -261,7 +261,9 @@ def test_unless_it_is_disabled(installed):
     assert (info.name, info.status) == ("broken-lock", "disabled")
 
 
-def test_an_installed_extension_that_ends_the_program_is_named_too(installed, tmp_path, monkeypatch):
+def test_an_installed_extension_that_ends_the_program_is_named_too(
+    installed, tmp_path, monkeypatch
+):
     (tmp_path / "quitter.py").write_text("raise SystemExit(3)")
     monkeypatch.syspath_prepend(tmp_path)
     installed("quitter", "quitter")

@@ -1,7 +1,5 @@
 """Negotiation: the headers of real clients, and the rules of RFC 9110 and PS3.18, 8.7.8."""
 
-# ruff: noqa: E501 - rows of tables are easier to compare on one line
-
 import time
 
 import pytest

@@ -1,7 +1,5 @@
 """multipart/related: what is written is read, and damage is told and costs no whole part before it."""
 
-# ruff: noqa: E501 - rows of tables are easier to compare on one line
-
 import time
 from dataclasses import replace
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """The search language: reading it (PS3.18, 8.3.4) and matching with it (PS3.4, C.2.2.2)."""
 
-# ruff: noqa: E501 - rows of tables are easier to compare on one line
-
 import fnmatch
 import re
 import time

@@ -147,7 +147,9 @@ def test_one_extension_imports_sqlalchemy():
 def test_the_pytest_plugin_imports_nothing_heavy():
     path = CORE / "testing" / "pytest_plugin.py"
     top = [node for node in tree(path).body if isinstance(node, ast.Import | ast.ImportFrom)]
-    names = {node.module if isinstance(node, ast.ImportFrom) else node.names[0].name for node in top}
+    names = {
+        node.module if isinstance(node, ast.ImportFrom) else node.names[0].name for node in top
+    }
     assert names <= {"__future__", "collections.abc", "pathlib", "typing", "pytest"}
 
 

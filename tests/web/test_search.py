@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from dicomweb_server.services import SCAN_LIMIT
 from dicomweb_server.testing.dicom import (
     BIG_ENDIAN,
     EXPLICIT,
@@ -16,6 +17,7 @@ from dicomweb_server.testing.dicom import (
 )
 from tests.conftest import values
 
+SCAN = SCAN_LIMIT.name
 STUDY, SERIES, SOP = "0020000D", "0020000E", "00080018"
 
 
@@ -116,15 +118,12 @@ def studies(client, **keys):
         ({"KVP": "103"}, ["1.1"]),
         ({"KVP": "104"}, []),
         ({"OtherPatientIDs": "X"}, ["1.1"]),
-        ({"KVP": "101", "StudyDate": "2021-"}, None),
+        ({"KVP": "101", "StudyDate": "20210101-"}, []),
     ],
     ids=str,
 )
 def test_studies_are_found_by_keys(archive, keys, found):
-    if found is None:
-        assert archive.flask.get("/dicom-web/studies", query_string=keys).status_code == 400
-    else:
-        assert studies(archive, **keys) == found
+    assert studies(archive, **keys) == found
 
 
 @pytest.mark.dicomweb_config({"DicomWeb": {"QidoCaseSensitive": False}})
@@ -192,14 +191,12 @@ def test_nothing_found_is_an_empty_list(archive):
 )
 def test_what_cannot_be_is_400_and_named(archive, key, value):
     answer = archive.flask.get("/dicom-web/studies", query_string={key: value})
-    if key in ("PatientIdentity", "includefield", "99999999") and answer.status_code == 200:
-        pytest.skip("unknown words are ignored")
     assert answer.status_code == 400
     assert key in answer.json["Details"] or value in answer.json["Details"]
 
 
 def test_text_of_any_kind_is_only_text(archive):
-    for text in ("'; DROP TABLE studies; --", "%", "_", "\\", "\0", "🫀" * 50, "[", "("):
+    for text in ("'; DROP TABLE studies; --", "%", "_", "a\0b", "🫀" * 50, "[", "("):
         assert archive.found(PatientID=text) == []
         assert archive.found(StudyDescription=text) == []
     assert len(archive.found()) == 3
@@ -302,7 +299,9 @@ def test_sequences_can_be_searched_and_included(client):
     item.ScheduledProcedureStepID = "STEP7"
     data = make_instance(RequestAttributesSequence=[item])
     client.stored(data, make_instance())
-    (found,) = client.found("/series", **{"RequestAttributesSequence.ScheduledProcedureStepID": "STEP7"})
+    (found,) = client.found(
+        "/series", **{"RequestAttributesSequence.ScheduledProcedureStepID": "STEP7"}
+    )
     assert found[SERIES]["Value"] == [uids_of(data)[1]]
     assert found["00400275"]["Value"][0]["00400009"]["Value"] == ["STEP7"]
 
@@ -346,7 +345,7 @@ def test_pages_join_to_the_whole(client, level, keys):
         paged += values(page, tag)
     assert paged == whole[:16]
     assert client.found(level, **keys, offset=1000) == []
-    assert client.found(level, **keys, limit=0) == []
+    assert values(client.found(level, **keys, limit=0), tag) == whole  # as in Orthanc
 
 
 @pytest.mark.dicomweb_config({"LimitFindResults": 2, "LimitFindInstances": 3})
@@ -379,8 +378,8 @@ def test_retrieval_is_never_capped_by_search_limits(archive):
     assert len(archive.get("/studies/1.1/metadata").json) == 6
 
 
-def test_a_search_that_would_read_too_much_names_the_attribute(archive, monkeypatch):
-    monkeypatch.setattr("dicomweb_server.services.search.SCAN_LIMIT", 4)
+@pytest.mark.dicomweb_config({SCAN: 4})
+def test_a_search_that_would_read_too_much_names_the_attribute(archive):
     answer = archive.get("/studies?KVP=1")
     assert answer.status_code == 400
     assert "KVP" in answer.json["Details"]
@@ -392,7 +391,14 @@ def test_a_search_that_would_read_too_much_names_the_attribute(archive, monkeypa
 
 @pytest.mark.parametrize(
     "accept",
-    [None, "*/*", "application/*", "application/json", "application/dicom+json", "text/html,*/*;q=0.8"],
+    [
+        None,
+        "*/*",
+        "application/*",
+        "application/json",
+        "application/dicom+json",
+        "text/html,*/*;q=0.8",
+    ],
 )
 def test_json_is_the_default(archive, accept):
     answer = archive.get("/studies", accept)
@@ -418,9 +424,12 @@ def test_xml_of_nothing_is_an_empty_message(archive):
 
 
 def test_the_accept_parameter_is_heeded(archive):
-    answer = archive.get("/studies?accept=application/dicom%2Bxml", "application/json")
-    assert answer.content_type.startswith(("multipart/related", "application/json", "application/d"))
+    xml = "/studies?accept=multipart/related%3Btype%3Dapplication/dicom%2Bxml"
+    assert archive.get(xml).content_type.startswith(
+        'multipart/related; type="application/dicom+xml"'
+    )
     assert archive.get("/studies?accept=application/dicom%2Bjson").status_code == 200
+    assert archive.get("/studies?accept=image/png", "image/png").status_code == 406
 
 
 def test_what_cannot_be_had_is_406_and_lists_what_can(archive):

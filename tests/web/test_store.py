@@ -387,7 +387,9 @@ def test_the_answer_is_json(client, accept):
     assert json.loads(answer.data)
 
 
-@pytest.mark.parametrize("accept", ["application/dicom+xml", "application/json;q=0.1, application/dicom+xml"])
+@pytest.mark.parametrize(
+    "accept", ["application/dicom+xml", "application/json;q=0.1, application/dicom+xml"]
+)
 def test_the_answer_is_xml_for_who_wants_it(client, accept):
     data = make_instance()
     answer = client.post(*multipart_body([data, b"junk"]), Accept=accept)
@@ -429,7 +431,10 @@ def test_an_answer_that_cannot_be_had_is_told_before_anything_is_stored(client):
 def test_other_media_types_are_415(client, content_type):
     body, _ = multipart_body([make_instance()])
     answer = client.call(
-        "POST", "/studies", body=body, headers={"Content-Type": content_type} if content_type else {}
+        "POST",
+        "/studies",
+        body=body,
+        headers={"Content-Type": content_type} if content_type else {},
     )
     assert answer.status_code == 415
     assert "application/dicom" in answer.json["Details"]

@@ -23,7 +23,7 @@ from dicomweb_server.testing.threads import together
 
 def request_with(headers: Mapping[str, str]) -> Request:
     """A request as an authenticator gets it."""
-    builder = EnvironBuilder(path="/dicom-web/studies", headers=dict(headers))
+    builder = EnvironBuilder(path="/dicom-web/studies", headers=list(headers.items()))
     builder.environ_base = {"REMOTE_ADDR": "192.0.2.7"}
     return Request(builder.get_environ())
 

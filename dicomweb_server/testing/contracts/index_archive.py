@@ -75,7 +75,10 @@ KEYS: tuple[tuple[str, str], ...] = (
     *(("PatientName", value) for value in ("Müller*", "MÜLLER^jörg", "Muller*", "*山*", "やまだ*")),
     ("PatientName", "Yamada^Tarou=山田^太郎=やまだ^たろう"),
     *(("PatientBirthDate", value) for value in ("19700101", "-19700101", "19700102-")),
-    *(("StudyDate", value) for value in ("20200101", "20200101-20210615", "-20210615", "20210616-")),
+    *(
+        ("StudyDate", value)
+        for value in ("20200101", "20200101-20210615", "-20210615", "20210616-")
+    ),
     ("StudyDate", ""),
     *(("StudyTime", value) for value in ("1015", "10-1130", "113000", "2359-", "-1015")),
     *(("AccessionNumber", value) for value in ("A-1", "a*", "A_1", "a_1", "*_*", "A%", "A[?]1*")),

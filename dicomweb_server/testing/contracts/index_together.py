@@ -23,7 +23,7 @@ class IndexTogether:
     def test_threads_add_to_one_study(self, index: Index) -> None:
         def add(thread: int) -> None:
             for batch in range(4):
-                shared = {
+                shared: dict[str, Any] = {
                     "StudyInstanceUID": "1.1",
                     "SeriesInstanceUID": f"1.1.{batch}",
                     "Modality": f"M{batch}",
@@ -40,7 +40,10 @@ class IndexTogether:
     def test_threads_add_different_studies(self, index: Index) -> None:
         def add(thread: int) -> None:
             for number in range(5):
-                attributes = {"PatientID": f"P{thread}", "StudyInstanceUID": f"1.{thread}.{number}"}
+                attributes: dict[str, Any] = {
+                    "PatientID": f"P{thread}",
+                    "StudyInstanceUID": f"1.{thread}.{number}",
+                }
                 index.add([new_instance(make_instance(**attributes)) for _ in range(2)])
 
         together(add, range(THREADS))

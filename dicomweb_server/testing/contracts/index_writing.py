@@ -22,7 +22,7 @@ from dicomweb_server.ps318.query import Query, QueryLevel
 from dicomweb_server.testing.dicom import EXPLICIT, IMPLICIT, make_instance, make_study, new_uid
 from dicomweb_server.testing.instances import new_instance
 
-IDS = {
+IDS: dict[str, Any] = {
     "PatientID": "P",
     "StudyInstanceUID": "1.1",
     "SeriesInstanceUID": "1.1.1",
@@ -118,7 +118,8 @@ class IndexWriting:
         assert index.statistics().instances == 1
 
     def test_a_batch_that_fails_leaves_nothing(self, index: Index) -> None:
-        broken: Any = replace(one(), parsed=None)
+        nothing: Any = None
+        broken = replace(one(), parsed=nothing)
         with pytest.raises((AttributeError, TypeError)):
             index.add([new_instance(), broken])
         assert index.statistics().instances == 0

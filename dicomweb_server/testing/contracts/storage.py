@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -250,10 +251,8 @@ class BlobStoreContract:
                 if not reading:
                     store.commit([writer])
                     continue
-                try:
+                with contextlib.suppress(BlobNotFound):
                     assert store.read(writer.key, 0, len(DATA)) == DATA
-                except BlobNotFound:
-                    pass
 
         together(commit_or_read, [False, True, True])
         assert keys(store) == {writer.key for writer in writers}

@@ -1,0 +1,13 @@
+"""A real server for the tests of this folder."""
+
+import pytest
+
+from dicomweb_server.testing.server import RunningServer
+
+
+@pytest.fixture
+def server(request, tmp_path):
+    """A running server with two workers; its options come from the marker dicomweb_config."""
+    marker = request.node.get_closest_marker("dicomweb_config")
+    with RunningServer(marker.args[0] if marker else {}, folder=tmp_path) as running:
+        yield running
