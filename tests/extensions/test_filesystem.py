@@ -123,7 +123,7 @@ def in_child(work):
         finally:
             os._exit(0)
     os.close(writing)
-    with open(reading) as pipe:
+    with os.fdopen(reading) as pipe:
         lines = pipe.read().splitlines()
     os.waitpid(pid, 0)
     return lines
@@ -211,11 +211,15 @@ def test_the_store_works_on_both_sides_of_a_fork(store):
     assert len(files(store)) == 6
 
 
+def descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_many_open_writers_need_few_descriptors(store):
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     writers = [store.create() for _ in range(64)]
-    assert len(os.listdir("/proc/self/fd")) - before <= 64 < soft
+    assert descriptors() - before <= 64 < soft
     for writer in writers:
         writer.abort()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before

@@ -1,4 +1,4 @@
-"""Finding and refusing extensions: each refusal is a sentence that names it and what is possible."""
+"""Finding and refusing extensions: each refusal names it and what is possible."""
 
 from importlib.metadata import EntryPoint
 from types import SimpleNamespace

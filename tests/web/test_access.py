@@ -100,7 +100,7 @@ def test_the_older_spelling_works(dicomweb_client):
 @pytest.mark.parametrize("more", [{}, {"AuthenticationEnabled": True}, {"RegisteredUsers": {}}])
 def test_remote_access_without_users_refuses_the_start(tmp_path, name, more):
     with (
-        pytest.raises(ConfigError, match="RegisteredUsers.*AuthenticationEnabled"),
+        pytest.raises(ConfigError, match=r"RegisteredUsers.*AuthenticationEnabled"),
         temporary_app(tmp_path, {name: True} | more),
     ):
         pass

@@ -308,7 +308,8 @@ def test_pixel_data_are_a_link_that_works(client, study):
         "application/*",
         "application/json",
         "application/dicom+json",
-        "application/dicom+json, multipart/related; type=application/octet-stream; transfer-syntax=*",
+        "application/dicom+json, multipart/related; type=application/octet-stream; "
+        "transfer-syntax=*",
         'application/dicom+xml;q=0.1, application/json, multipart/related; type="image/png"',
     ],
 )

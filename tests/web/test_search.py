@@ -184,9 +184,9 @@ def test_nothing_found_is_an_empty_list(archive):
         ("limit", "-1"),
         ("offset", "-1"),
         ("offset", "1.5"),
-        ("PatientIdentity", "x"),
-        ("99999999", "x"),
-        ("includefield", "NoSuchKeyword"),
+        ("PatientNmae", "x"),
+        ("99980010", "x"),
+        ("00100020.", "x"),
     ],
 )
 def test_what_cannot_be_is_400_and_named(archive, key, value):
