@@ -177,7 +177,7 @@ class TagDictionary:
     @cached_property
     def keywords(self) -> tuple[str, ...]:
         """Every known keyword: to tell the right spelling of a wrong one."""
-        return tuple(dict.fromkeys((*self._tags, *keyword_dict)))
+        return tuple(filter(None, dict.fromkeys((*self._tags, *keyword_dict))))
 
 
 def _block_free(tag: int) -> int:

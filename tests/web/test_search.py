@@ -184,7 +184,6 @@ def test_nothing_found_is_an_empty_list(archive):
         ("limit", "-1"),
         ("offset", "-1"),
         ("offset", "1.5"),
-        ("PatientNmae", "x"),
         ("99980010", "x"),
         ("00100020.", "x"),
     ],
