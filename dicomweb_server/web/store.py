@@ -63,6 +63,7 @@ class _MultipartIntake:
         self._batch = batch
         self._decoder = MultipartDecoder(boundary)
         self._part: Part | None = None
+        self._cut_off = False
         self.lost: list[str] = []
 
     def feed(self, data: bytes) -> None:
@@ -93,7 +94,8 @@ class _MultipartIntake:
                     if looks_like_a_part or where == "between parts":
                         self.lost.append(f"{size} bytes {where} belong to no part")
                 case End(complete, problem):
-                    if not complete:
+                    # A part that was cut off says it already.
+                    if not complete and not self._cut_off:
                         self.lost.append(cut or problem or "the body has no end")
 
     def _start(self, event: PartStart) -> None:
@@ -106,6 +108,7 @@ class _MultipartIntake:
 
     def _end(self, complete: bool, problem: str | None) -> None:
         part, self._part = self._part, None
+        self._cut_off = not complete
         if part is None:
             return
         if complete:
