@@ -38,10 +38,8 @@ def wheel(tmp_path_factory):
             shutil.copytree(source, folder / name, ignore=IGNORED)
         else:
             shutil.copy(source, folder / name)
-    command = (sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation")
+    command = (sys.executable, "-m", "pip", "wheel", "--no-deps")
     done = run(*command, "-q", "-w", folder / "dist", folder, folder=folder)
-    if done.returncode and "setuptools" in done.stderr:
-        done = run(*command[:-1], "-q", "-w", folder / "dist", folder, folder=folder)
     assert done.returncode == 0, done.stderr
     (built,) = (folder / "dist").glob("*.whl")
     return built
