@@ -47,7 +47,7 @@ setup(
         "alembic>=1.13",
         "click>=8.1",
         "flask>=3.1",
-        "gunicorn>=23",
+        "gunicorn>=27",
         "orjson>=3.10",
         "pluggy>=1.5",
         "pydicom>=3.0",

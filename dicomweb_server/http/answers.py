@@ -69,9 +69,7 @@ def not_modified(etag: str) -> Response | None:
     if etag not in wanted and "*" not in wanted:
         return None
     answer = Response(status=304)
-    answer.headers["ETag"] = f'"{etag}"'
-    answer.headers["Cache-Control"] = PRIVATE
-    return answer
+    return with_etag(answer, etag)
 
 
 def with_etag(answer: Response, etag: str) -> Response:

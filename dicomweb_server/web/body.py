@@ -81,6 +81,7 @@ def chunks() -> Iterator[bytes]:
         try:
             chunk = stream.read(wanted)
         except (OSError, ValueError) as error:
+            end_connection()
             raise BodyCut(f"the connection broke after {done} bytes: {error}") from error
         if not chunk:
             break
@@ -89,6 +90,7 @@ def chunks() -> Iterator[bytes]:
             raise PayloadTooLarge(_too_large(done, maximum))
         yield chunk
     if length is not None and done < length:
+        end_connection()
         raise BodyCut(f"the body ended after {done} of {length} bytes")
 
 
@@ -105,6 +107,13 @@ def small(limit: int = 1 << 20) -> bytes:
     return body
 
 
+def end_connection() -> None:
+    """Let the connection end with the answer. gunicorn drops `Connection: close`: it is told so."""
+    close = getattr(request.environ["wsgi.input"], "close_connection", None)
+    if close is not None:
+        close()
+
+
 def finish_early(answer: Response) -> Response:
     """An answer that is sent before the body was read.
 
@@ -113,10 +122,7 @@ def finish_early(answer: Response) -> Response:
     """
     environ = request.environ
     answer.headers["Connection"] = "close"
-    # gunicorn drops that header: it must be told.
-    close = getattr(environ["wsgi.input"], "close_connection", None)
-    if close is not None:
-        close()
+    end_connection()
     answer.call_on_close(lambda: drain(environ))
     return answer
 

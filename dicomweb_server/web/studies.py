@@ -73,7 +73,9 @@ def _delete_routes(routes: Blueprint) -> None:
         resource = Resource(study, series, instance)
         if not current_context().services.removal.delete(resource, g.scope):
             raise HttpError(404, f"there is no {resource.path}")
-        return Response(status=204)
+        answer = Response(status=204)
+        del answer.headers["Content-Type"]  # there is no content
+        return answer
 
 
 def studies_blueprint(root: str, *, read_only: bool) -> Blueprint:

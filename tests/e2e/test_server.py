@@ -34,14 +34,16 @@ def store(server, *files, client=httpx):
 # --- dicomweb-client -----------------------------------------------------------------------
 
 
-def test_dicomweb_client_stores_searches_and_retrieves(server):
+def test_dicomweb_client_stores_searches_and_retrieves(shared):
     files = make_study(series=2, instances=3, PatientName="Müller^Jörg", pixels=bytes(200))
-    client = DICOMwebClient(server.url.rstrip("/"))
+    client = DICOMwebClient(shared.url.rstrip("/"))
     answer = client.store_instances([read(data) for data in files])
     assert len(answer.ReferencedSOPSequence) == 6
     study, series, instance = uids_of(files[0])
 
-    (found,) = client.search_for_studies(search_filters={"PatientName": "müller*"})
+    (found,) = client.search_for_studies(
+        search_filters={"PatientName": "müller*", "StudyInstanceUID": study}
+    )
     assert found["0020000D"]["Value"] == [study]
     assert len(client.search_for_series(study)) == 2
     assert len(client.search_for_instances(study, series)) == 3
@@ -62,7 +64,7 @@ def test_dicomweb_client_stores_searches_and_retrieves(server):
     client.delete_instance(study, series, instance)
     assert len(client.search_for_instances(study)) == 5
     client.delete_study(study)
-    assert client.search_for_studies() == []
+    assert client.search_for_instances(study) == []
 
 
 # --- two workers ---------------------------------------------------------------------------
@@ -74,8 +76,8 @@ def every_worker(server, path, headers=None, tries=16):
         return [client.get(f"{server.url}{path}", headers=headers) for _ in range(tries)]
 
 
-def test_there_are_two_workers(server):
-    assert len(server.workers()) == 2
+def test_there_are_two_workers(shared):
+    assert len(shared.workers()) == 2
 
 
 @pytest.mark.dicomweb_config({"OverwriteInstances": "Always"})
@@ -110,11 +112,11 @@ def test_no_worker_answers_with_stale_metadata(server):
     assert [rows(level) for level in levels] == [(1,)] * 2
 
 
-def test_what_was_stored_is_found_by_every_worker_at_once(server):
+def test_what_was_stored_is_found_by_every_worker_at_once(shared):
     for _ in range(5):
         data = make_instance()
-        assert store(server, data).status_code == 200
-        answers = every_worker(server, path_of(data), RAW, tries=6)
+        assert store(shared, data).status_code == 200
+        answers = every_worker(shared, path_of(data), RAW, tries=6)
         assert {answer.content for answer in answers} == {data}
 
 
@@ -140,15 +142,15 @@ def test_many_clients_store_and_read_at_once(server):
     assert done.returncode == 0, done.stdout
 
 
-def test_a_connection_is_used_again(server):
+def test_a_connection_is_used_again(shared):
     data = make_instance()
-    store(server, data)
+    store(shared, data)
     with httpx.Client(http1=True) as client:
         for _ in range(20):
-            assert client.get(f"{server.url}studies").status_code == 200
-            assert client.get(f"{server.url}{path_of(data)}", headers=RAW).content == data
-            assert client.get(f"{server.url}nothing").status_code == 404
-            assert client.head(f"{server.url}{path_of(data)}", headers=RAW).content == b""
+            assert client.get(f"{shared.url}studies").status_code == 200
+            assert client.get(f"{shared.url}{path_of(data)}", headers=RAW).content == data
+            assert client.get(f"{shared.url}nothing").status_code == 404
+            assert client.head(f"{shared.url}{path_of(data)}", headers=RAW).content == b""
 
 
 def test_restarting_keeps_everything(server):
@@ -217,17 +219,17 @@ def chunk(data):
 
 
 @pytest.mark.parametrize("size", [1, 100, 70_000])
-def test_a_chunked_body_is_stored(server, size):
+def test_a_chunked_body_is_stored(shared, size):
     files = make_study(series=1, instances=2, pixels=bytes(40_000 if size > 1 else 100))
     body, content_type = multipart_body(files, lengths=False)
-    with Wire(server) as wire:
+    with Wire(shared) as wire:
         wire.head(Content_Type=content_type, Transfer_Encoding="chunked")
         wire.send(b"".join(chunk(body[at : at + size]) for at in range(0, len(body), size)))
         wire.send(chunk(b""))
         status, _, _ = wire.answer()
     assert status == 200
     for data in files:
-        assert httpx.get(f"{server.url}{path_of(data)}", headers=RAW).content == data
+        assert httpx.get(f"{shared.url}{path_of(data)}", headers=RAW).content == data
 
 
 def stored_after_cut(server, files, *, chunked):
@@ -252,20 +254,20 @@ def stored_after_cut(server, files, *, chunked):
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_cut_upload_stores_what_was_whole(server, chunked):
+def test_a_cut_upload_stores_what_was_whole(shared, chunked):
     files = make_study(series=1, instances=3, pixels=bytes(20_000))
-    assert stored_after_cut(server, files, chunked=chunked) == set(files[:2])
-    done = server.command("check")
+    assert stored_after_cut(shared, files, chunked=chunked) == set(files[:2])
+    done = shared.command("check")
     assert done.returncode == 0, done.stdout
-    leftovers = list((server.folder / "data" / "instances").rglob("*.part"))
+    leftovers = list((shared.folder / "data" / "instances").rglob("*.part"))
     assert leftovers == []
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_cut_upload_is_never_answered_with_success(server, chunked):
+def test_a_cut_upload_is_never_answered_with_success(shared, chunked):
     files = make_study(series=1, instances=2, pixels=bytes(20_000))
     body, content_type = multipart_body(files)
-    with Wire(server) as wire:
+    with Wire(shared) as wire:
         if chunked:
             wire.head(Content_Type=content_type, Transfer_Encoding="chunked")
             wire.send(chunk(body[:-300]))
@@ -308,8 +310,7 @@ def test_an_early_refusal_reaches_a_client_that_still_sends(server, status, head
             except OSError:
                 break  # as clients do: what the server said meanwhile is read below
         found, received, body = wire.answer()
-    # A chunked body does not say how large it is: some of it is read, and is no message.
-    assert found == status or (chunked and status == 413 and found in (400, 413))
+    assert found == status
     assert received.get("connection", "").lower() == "close"
     assert json.loads(body)
     assert httpx.get(f"{server.origin}/health/ready").status_code == 200
@@ -329,9 +330,9 @@ def test_silent_clients_do_not_keep_the_server(server):
             assert status >= 400
 
 
-def test_a_request_for_many_uids_fits(server):
+def test_a_request_for_many_uids_fits(shared):
     uids = ",".join(f"1.2.840.113619.2.55.3.604688119.{n:022}" for n in range(90))
-    answer = httpx.get(f"{server.url}studies?StudyInstanceUID={uids}")
+    answer = httpx.get(f"{shared.url}studies?StudyInstanceUID={uids}")
     assert (answer.status_code, answer.json()) == (200, [])
 
 
@@ -370,22 +371,22 @@ def test_a_large_object_is_stored_and_retrieved_in_constant_memory(server):
     assert max(grown.values()) < 64 << 20, grown
 
 
-def test_downloads_do_not_wait_for_a_slow_one(server):
+def test_downloads_do_not_wait_for_a_slow_one(shared):
     size, pieces = large_instance(16 << 20)
     answer = httpx.post(
-        f"{server.url}studies",
+        f"{shared.url}studies",
         content=b"".join(pieces),
         headers={"Content-Type": "application/dicom"},
     )
     assert answer.status_code == 200
-    path = answer.json()["00081199"]["Value"][0]["00081190"]["Value"][0].partition(server.origin)[2]
-    wires = [Wire(server) for _ in range(6)]
+    path = answer.json()["00081199"]["Value"][0]["00081190"]["Value"][0].partition(shared.origin)[2]
+    wires = [Wire(shared) for _ in range(6)]
     for wire in wires:
         wire.head("GET", path, Accept="application/dicom")
     done = threading.Event()
 
     def ask():
-        assert httpx.get(f"{server.url}studies", timeout=30).status_code == 200
+        assert httpx.get(f"{shared.url}studies", timeout=30).status_code == 200
         done.set()
 
     asking = threading.Thread(target=ask)

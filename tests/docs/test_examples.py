@@ -1,0 +1,134 @@
+"""Every example of the documents does what the text around it says."""
+
+import json
+from typing import ClassVar
+
+import pytest
+
+from dicomweb_server.config import check, read_file
+from dicomweb_server.options import CORE_OPTIONS
+from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.testing.apps import temporary_app
+from dicomweb_server.testing.contracts import AuthenticatorContract, BlobStoreContract
+from dicomweb_server.testing.dicom import make_instance, path_of
+from dicomweb_server.testing.providers import build_provider
+from tests.docs.helpers import example, indented_block, load, written
+
+MANUAL = "docs/extensions.md"
+
+
+class TestStorageExample(BlobStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path):
+        module = load(written(tmp_path, MANUAL, "flat_storage.py"))
+        return build_provider(module.FlatStore, tmp_path, {"Folder": "flat"})
+
+
+def test_the_storage_holds_an_archive(tmp_path):
+    plugin = written(tmp_path, MANUAL, "flat_storage.py")
+    folder = tmp_path / "files"
+    config = {
+        "Plugins": [str(plugin)],
+        "Storages": {"default": {"Type": "flat", "Folder": str(folder)}},
+    }
+    data = make_instance()
+    with temporary_app(tmp_path, config) as app:
+        client = app.test_client()
+        stored = client.post("/dicom-web/studies", data=data, content_type="application/dicom")
+        assert stored.status_code == 200
+        assert [path.read_bytes() for path in folder.iterdir()] == [data]
+        back = client.get(
+            f"/dicom-web/{path_of(data)}",
+            headers={"Accept": "application/dicom; transfer-syntax=*"},
+        )
+        assert back.data == data
+        study = Resource(path_of(data).split("/")[1]).path
+        assert client.delete(f"/dicom-web/{study}").status_code == 204
+        assert list(folder.iterdir()) == []
+
+
+class TestAuthenticatorExample(AuthenticatorContract):
+    RIGHT: ClassVar = {"Authorization": "Bearer correct"}
+    WRONG = ({"Authorization": "Bearer guessed"},)
+    USER = "viewer"
+
+    @pytest.fixture
+    def authenticator(self, tmp_path):
+        module = load(written(tmp_path, MANUAL, "token_auth.py"))
+        return build_provider(
+            module.TokenAuthenticator, tmp_path, {"Tokens": {"viewer": "correct"}}
+        )
+
+
+def test_the_authenticator_is_the_lock_of_a_server(tmp_path):
+    plugin = written(tmp_path, MANUAL, "token_auth.py")
+    config = {
+        "Plugins": [str(plugin)],
+        "AuthenticationEnabled": True,
+        "Authentication": {"Order": ["token", "basic"], "token": {"Tokens": {"viewer": "abc"}}},
+        "RegisteredUsers": {"alice": "secret"},
+    }
+    with temporary_app(tmp_path, config) as app:
+        client = app.test_client()
+
+        def status(**headers):
+            return client.get("/dicom-web/studies", headers=headers).status_code
+
+        assert status() == 401
+        assert status(Authorization="Bearer wrong") == 401
+        assert status(Authorization="Bearer abc") == 200
+        # What is not for the token authenticator goes on to the next one.
+        assert client.get("/dicom-web/studies", auth=("alice", "secret")).status_code == 200
+
+
+def test_the_option_is_told_by_the_route(tmp_path):
+    plugin = written(tmp_path, MANUAL, "site.py")
+    with temporary_app(tmp_path, {"Plugins": [str(plugin)], "Site": "Ward 7"}) as app:
+        client = app.test_client()
+        client.post("/dicom-web/studies", data=make_instance(), content_type="application/dicom")
+        assert client.get("/site").json == {"site": "Ward 7", "studies": 1}
+
+
+def test_the_extension_of_the_readme(tmp_path):
+    plugin = tmp_path / "ticket.py"
+    plugin.write_text(indented_block("README.md", "class TicketAuthenticator"), encoding="utf-8")
+    config = {
+        "Plugins": [str(plugin)],
+        "Authentication": {"Order": ["ticket"]},
+        "AuthenticationEnabled": True,
+    }
+    with temporary_app(tmp_path, config) as app:
+        client = app.test_client()
+
+        def status(**headers):
+            return client.get("/dicom-web/studies", headers=headers).status_code
+
+        assert status() == 401
+        assert status(**{"X-Ticket": "mine"}) == 401
+        assert status(**{"X-Ticket": "let-me-in"}) == 200
+
+
+def test_the_section_of_the_old_manual_changes_nothing(tmp_path):
+    path = written(tmp_path, "docs/configuration.md", "dicomweb-section.json")
+    given = check(read_file(path, {}), CORE_OPTIONS, base=tmp_path)
+    names = {"DicomWeb.EnableWado", "DicomWeb.WadoRoot"}
+    assert len(given.warnings) == len(names)
+    assert all(any(name in warning for warning in given.warnings) for name in names)
+    section = json.loads(json.dumps(read_file(path, {})))
+    with temporary_app(tmp_path, section) as app:
+        client = app.test_client()
+        client.post("/dicom-web/studies", data=make_instance(), content_type="application/dicom")
+        (study,) = client.get("/dicom-web/studies").json
+        # "localhost" as Host would have fixed the name; the one that was called counts.
+        url = client.get("/dicom-web/studies", headers={"Host": "127.0.0.1:9"}).json[0]["00081190"]
+        assert url["Value"][0].startswith("http://127.0.0.1:9/dicom-web/studies/")
+        assert study["0020000D"]["Value"]
+
+
+@pytest.mark.parametrize("name", ["flat_storage.py", "token_auth.py", "site.py"])
+def test_examples_import_the_public_api_only(name):
+    public = ("dicomweb_server import", "dicomweb_server.interfaces.", "dicomweb_server.config ")
+    lines = [line for line in example(MANUAL, name).splitlines() if "dicomweb_server" in line]
+    assert all(
+        line.removeprefix("from ").startswith((*public, "dicomweb_server.http ")) for line in lines
+    )
