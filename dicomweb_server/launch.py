@@ -110,6 +110,11 @@ def settings_for(config: Config) -> dict[str, Any]:
         "accesslog": None,  # our own log has no query strings
         "loglevel": "warning" if config[LOG_LEVEL] == "info" else config[LOG_LEVEL],
         "control_socket_disable": True,
+        # What proxies say is judged by `TrustedProxies`, not by gunicorn, which would take the
+        # scheme and SCRIPT_NAME from every client of this machine.
+        "forwarded_allow_ips": "",
+        "secure_scheme_headers": {},
+        "forwarder_headers": "",
         # Loaded once, before the fork: workers share the memory of the code.
         "preload_app": True,
     }

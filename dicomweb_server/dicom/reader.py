@@ -8,7 +8,7 @@ from .beginning import ENOUGH, check_encoding, describe_tag, find_start, guess_s
 from .charset import default_charset as charset_by_name
 from .elements import EXTENDED_LENGTHS, EXTENDED_OFFSETS, LONG_VRS
 from .errors import NotDicom, NotUnderstood, Truncated
-from .instance import Limits, ParsedInstance
+from .instance import Limits, ParsedInstance, first_text
 from .scope import UNDEFINED, OpenFragments, OpenSequence, Scope, describe
 from .tags import STANDARD, VRS, TagDictionary
 from .transfer_syntaxes import EXPLICIT_BIG, is_deflated, is_implicit
@@ -113,6 +113,12 @@ class DicomReader(Walker):
                 ),
             )
         )
+
+    def identity(self) -> tuple[str, str, str, str]:
+        """Study, series and SOP instance UID and SOP class, as far as they were read; or ""."""
+        values = self._top.values if self._top is not None else {}
+        keys = ("0020000D", "0020000E", "00080018", "00080016")
+        return tuple(first_text(values, key) for key in keys)  # type: ignore[return-value]
 
     # -- the start -----------------------------------------------------------------------------
 

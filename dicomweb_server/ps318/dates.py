@@ -47,7 +47,19 @@ def split_range(vr: str, text: str) -> tuple[str | None, str | None] | None:
 def is_single(vr: str, text: str) -> bool:
     """Whether the text is one value: a full date, or a TM or DT of any precision."""
     pattern = {"DA": _DA, "TM": _TM, "DT": _DT}[vr]
-    return pattern.fullmatch(text) is not None and first_moment(vr, text) is not None
+    return pattern.fullmatch(text) is not None and _exists(vr, text)
+
+
+def _exists(vr: str, text: str) -> bool:
+    """Whether its fields are within their bounds, and a whole date is in the calendar."""
+    found = first_moment(vr, text)
+    if found is None or vr != "DA":
+        return found is not None
+    try:
+        datetime.strptime(found, "%Y%m%d")
+    except ValueError:
+        return False
+    return True
 
 
 def has_offset(text: str) -> bool:
@@ -71,7 +83,7 @@ def last_moment(vr: str, text: str, *, utc: bool = False) -> str | None:
 
 def _is_range_end(vr: str, text: str) -> bool:
     pattern = {"DA": _DA_PARTIAL, "TM": _TM, "DT": _DT}[vr]
-    return pattern.fullmatch(text) is not None and first_moment(vr, text) is not None
+    return pattern.fullmatch(text) is not None and _exists(vr, text)
 
 
 def _moment(vr: str, text: str, end: int, utc: bool) -> str | None:

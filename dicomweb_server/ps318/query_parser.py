@@ -13,6 +13,8 @@ from dicomweb_server.ps318.query_model import IncludeFields, Match, Query, Query
 
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4})[,|-]?([0-9A-Fa-f]{4})\)?\Z")
 # no keyword is longer, and comparing long words with all of them takes seconds
+# Names of parameters do not begin with digits: this is a tag with a slip in it.
+_LIKE_A_TAG = re.compile(r"\(?(?:0[xX])?[0-9][0-9A-Za-z]{3}[,|-]?[0-9A-Za-z]{1,6}\)?\Z")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}\Z")
 _LARGEST_NUMBER: Final = 2**31 - 1
 
@@ -155,7 +157,7 @@ def _refuse_attribute(
     keywords: Collection[str],
 ) -> None:
     """Raise BadRequest if the key can only be meant as an attribute; say what is known instead."""
-    if _TAG.match(name):
+    if _TAG.match(name) or _LIKE_A_TAG.match(name):
         raise BadRequest(
             f"The tag {name} of {key!r} is not in the dictionary, so nothing can be searched by it."
             " A private attribute must be declared in the server's configuration first."

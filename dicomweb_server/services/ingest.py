@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -47,6 +48,9 @@ from dicomweb_server.services.storages import Storages
 
 log = logging.getLogger(__name__)
 
+_ADDRESSABLE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+"""UIDs that can be addressed; devices write some that are not to the letter."""
+
 BATCH_PARTS = 64
 """Instances that are committed together at most: each holds a file open until then."""
 BATCH_BYTES = 128 << 20
@@ -84,6 +88,14 @@ class Ingested:
     def identified(self) -> bool:
         """Whether the instance can be referenced in an answer."""
         return bool(self.sop_uid and self.sop_class_uid)
+
+
+_TAGS = {
+    "SOPClassUID": "00080016",
+    "SOPInstanceUID": "00080018",
+    "StudyInstanceUID": "0020000D",
+    "SeriesInstanceUID": "0020000E",
+}
 
 
 class _Refused(Exception):
@@ -151,12 +163,12 @@ class Part:
         except NotUnderstood:
             self._reader = None  # pydicom tries when all bytes are there
         except DicomError as error:
-            self._refuse(_Refused(CANNOT_UNDERSTAND, str(error)))
+            self._refuse(_Refused(CANNOT_UNDERSTAND, str(error)), self._known())
 
     def fail(self, message: str, failure: int = CANNOT_UNDERSTAND) -> None:
         """The bytes cannot be trusted, for example because the request was cut."""
         if not self._closed:
-            self._refuse(_Refused(failure, message))
+            self._refuse(_Refused(failure, message), self._known())
 
     def finish(self) -> None:
         """All bytes were written."""
@@ -172,7 +184,7 @@ class Part:
         try:
             parsed = self._parsed(writer)
         except DicomError as error:
-            self._refuse(_Refused(CANNOT_UNDERSTAND, str(error)))
+            self._refuse(_Refused(CANNOT_UNDERSTAND, str(error)), self._known())
             return
         except StorageError as error:
             self._refuse(_refusal(error))
@@ -204,11 +216,8 @@ class Part:
         self._batch.queue(self._position, known, new, writer)
 
     def _known(self) -> Ingested:
-        """What the bytes tell of an instance that is not stored."""
-        if self._reader is not None:
-            with contextlib.suppress(DicomError):
-                return _identity(self._reader.close())
-        return Ingested()
+        """What the bytes that came tell of an instance that is not stored."""
+        return Ingested() if self._reader is None else Ingested(*self._reader.identity())
 
     def _parsed(self, writer: BlobWriter) -> ParsedInstance:
         service = self._batch.service
@@ -276,6 +285,15 @@ class Batch:
         missing = [name for name, uid in named if not uid]
         if missing:
             raise _Refused(CANNOT_UNDERSTAND, f"the instance has no {', '.join(missing)}")
+        for name, uid in named:
+            # It becomes a segment of the URLs by which it is retrieved and deleted.
+            values = parsed.attributes.get(_TAGS[name], {}).get("Value") or []
+            if not _ADDRESSABLE.fullmatch(uid) or len(values) > 1:
+                raise _Refused(
+                    CANNOT_UNDERSTAND,
+                    f"the {name} is {str(values)[:100]}; possible is one, of digits and dots "
+                    f"(PS3.5 9.1)",
+                )
         if self.study_uid is not None and parsed.study_uid != self.study_uid:
             raise _Refused(
                 PROCESSING_FAILURE,

@@ -26,15 +26,11 @@ AS_STORED = "*"
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One instance on its way out: in the syntax `target`, converted if that is not the stored."""
+    """One instance on its way out: in the syntax `target`, converted unless `as_stored`."""
 
     record: InstanceRecord
     target: str
-
-    @property
-    def as_stored(self) -> bool:
-        """Whether the stored bytes go out untouched."""
-        return self.target == self.record.transfer_syntax
+    as_stored: bool
 
 
 @dataclass(frozen=True)
@@ -55,8 +51,7 @@ class RetrieveService:
         choices = [UNCOMPRESSED if can_convert(s, s) else frozenset({s}) for s in stored]
         return frozenset.intersection(*choices) if choices else frozenset()
 
-    @staticmethod
-    def delivery(record: InstanceRecord, syntax: str | None) -> Delivery:
+    def delivery(self, record: InstanceRecord, syntax: str | None) -> Delivery:
         """How an instance goes out when `syntax` was negotiated.
 
         None is the default (PS3.18 8.7.3.5.2): Explicit VR Little Endian, unless that needs a
@@ -64,10 +59,17 @@ class RetrieveService:
         """
         stored = record.transfer_syntax
         if syntax == AS_STORED:
-            return Delivery(record, stored)
+            return Delivery(record, stored, as_stored=True)
+        convertible = can_convert(stored, stored)
         if syntax is None:
-            syntax = EXPLICIT_VR_LITTLE_ENDIAN if can_convert(stored, stored) else stored
-        return Delivery(record, syntax)
+            syntax = EXPLICIT_VR_LITTLE_ENDIAN if convertible else stored
+        # What came without preamble is only sent so to who asks for the stored bytes.
+        as_stored = syntax == stored and (not convertible or self._is_part_10(record))
+        return Delivery(record, syntax, as_stored)
+
+    def _is_part_10(self, record: InstanceRecord) -> bool:
+        """Whether the file begins as PS3.10 7.1 wants it."""
+        return blobs.reader(self.storages, record)(128, 4) == b"DICM"
 
     def content(self, delivery: Delivery) -> Iterator[bytes]:
         """The bytes of the file; raises `BlobNotFound` before the first when they are gone."""

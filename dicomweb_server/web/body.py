@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Response, request
+from flask import Response, g, request
 
 from dicomweb_server.http.access import current_context
 from dicomweb_server.ps318.errors import BadRequest, PayloadTooLarge
@@ -19,6 +19,7 @@ READ_SIZE = 1 << 20
 """Bytes of one read: 64 KiB reads reach a quarter of the speed."""
 _DRAIN_BYTES = 64 << 20
 _DRAIN_SECONDS = 5.0
+_DRAIN_SILENCE = 1
 
 
 class BodyCut(Exception):
@@ -89,6 +90,7 @@ def chunks() -> Iterator[bytes]:
         if maximum and done > maximum:
             raise PayloadTooLarge(_too_large(done, maximum))
         yield chunk
+    g.body_was_read = True
     if length is not None and done < length:
         end_connection()
         raise BodyCut(f"the body ended after {done} of {length} bytes")
@@ -133,7 +135,7 @@ def drain(environ: dict[str, Any]) -> None:
     connection: Any = environ.get("gunicorn.socket")
     with contextlib.suppress(Exception):
         if connection is not None:
-            limit_silence(connection, int(_DRAIN_SECONDS))
+            limit_silence(connection, _DRAIN_SILENCE)
         while done < _DRAIN_BYTES and time.monotonic() < end:
             chunk = stream.read(1 << 18)
             if not chunk:

@@ -27,7 +27,8 @@ def install_request_log(app: Flask) -> None:
     def end(answer: Response) -> Response:
         answer.headers["X-Request-ID"] = g.request_id
         answer.headers["X-Content-Type-Options"] = "nosniff"
-        if g.get("close_connection") or (answer.status_code in (401, 403) and _has_body()):
+        unread = _has_body() and not g.get("body_was_read")
+        if g.get("close_connection") or (answer.status_code >= 400 and unread):
             finish_early(answer)
         if access_log.isEnabledFor(logging.INFO):
             access_log.info(

@@ -27,7 +27,6 @@ from dicomweb_server.http.errors import HttpError
 from dicomweb_server.http.urls import base_url
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.ps318.accept import ANY, Offer
-from dicomweb_server.ps318.errors import NotAcceptable
 from dicomweb_server.ps318.media_types import DICOM, DICOM_JSON, DICOM_XML, OCTET_STREAM
 from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 from dicomweb_server.ps318.paths import Resource
@@ -68,17 +67,14 @@ def _syntax(service: RetrieveService, resource: Resource) -> tuple[bool, str | N
         return match.offer.multipart, match.transfer_syntax
     # A certain syntax is wanted: only now is it worth finding out which ones there are.
     possible = service.possible_syntaxes(resource, g.scope)
-    if not possible:
-        raise NotAcceptable(
-            "the instances have no transfer syntax in common; possible is "
-            f'multipart/related; type="{DICOM}"; transfer-syntax=*'
-        )
     exact = [
         Offer(o.media_type, o.multipart, frozenset({uid}))
         for o in offers
         for uid in sorted(possible)
     ]
-    match = choose(exact)
+    # Instances without a syntax in common can still be had as they are stored.
+    stored = [Offer(o.media_type, o.multipart, frozenset(), as_stored=True) for o in offers]
+    match = choose([*exact, *stored])
     return match.offer.multipart, match.transfer_syntax
 
 
@@ -104,7 +100,7 @@ def retrieve(resource: Resource) -> Response:
 
 def _single(service: RetrieveService, delivery: Delivery) -> Response:
     record = delivery.record
-    etag = f"{record.row:x}-{record.blob.key[-32:]}-{delivery.target}"
+    etag = f"{record.row:x}-{record.blob.key[-32:]}-{delivery.target}-{delivery.as_stored:d}"
     cached = not_modified(etag)
     if cached is not None:
         return cached
@@ -244,7 +240,8 @@ def bulk(resource: Resource, path: str) -> Response:
     offers = [*one, many] if "HTTP_RANGE" in request.environ else [many, *one]
     multipart = choose(offers).offer.multipart
     body.set_timeout()
-    etag = f"{value.record.row:x}-{value.record.blob.key[-32:]}-{value.parts[0][0]:x}"
+    form = "parts" if multipart else "one"
+    etag = f"{value.record.row:x}-{value.record.blob.key[-32:]}-{value.parts[0][0]:x}-{form}"
     cached = not_modified(etag)
     if cached is not None:
         return cached

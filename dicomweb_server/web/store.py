@@ -148,6 +148,11 @@ def store(study_uid: str | None) -> Response:
 def _media_type() -> MediaType:
 
     text = request.environ.get("CONTENT_TYPE") or ""
+    encoding = request.environ.get("HTTP_CONTENT_ENCODING", "identity")
+    if encoding.strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType(
+            f"Content-Encoding is {encoding[:50]!r}; possible is a body without compression"
+        )
     try:
         media_type = parse_media_type(text)
     except Exception as error:

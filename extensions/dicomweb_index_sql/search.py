@@ -54,7 +54,12 @@ def answers(condition: Condition, level: QueryLevel) -> bool:
     if len(condition.path) != 1:
         return False
     tag = condition.tag
-    if tag in _COUNTS or tag in _OF_CHILDREN or tag == sets.AVAILABLE_TRANSFER_SYNTAX_UID:
+    if (
+        tag == sets.INSTANCE_AVAILABILITY
+        or tag in _COUNTS
+        or tag in _OF_CHILDREN
+        or tag == sets.AVAILABLE_TRANSFER_SYNTAX_UID
+    ):
         return True
     searchable = BY_TAG.get(tag)
     return searchable is not None and _can(searchable, condition.predicate)
@@ -222,7 +227,10 @@ def run(database: Database, query: Query, *, attributes: bool) -> list[Found]:
     terms: list[_Term] = []
     values: dict[str, Any] = {}
     for condition in query.conditions:
-        if not condition.is_universal:
+        if condition.tag == sets.INSTANCE_AVAILABILITY:
+            if not condition.matches_values(["ONLINE"]):
+                return []
+        elif not condition.is_universal:
             term, given = _term(condition)
             terms.append(term)
             for value in given:

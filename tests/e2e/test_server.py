@@ -398,3 +398,35 @@ def test_downloads_do_not_wait_for_a_slow_one(shared):
             status, headers, body = wire.answer()
             assert (status, len(body)) == (200, int(headers["content-length"]))
             assert len(body) == size
+
+
+# --- what gunicorn does by itself ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Forwarded-Proto": "https"},
+        {"X-Forwarded-Ssl": "on"},
+        {"X-Forwarded-Protocol": "ssl"},
+        {"X-Forwarded-Proto": "https", "X-Forwarded-Ssl": "off"},
+        {"SCRIPT_NAME": "/x"},
+        {"PATH_INFO": "/x"},
+    ],
+)
+def test_gunicorn_believes_no_header_by_itself(shared, headers):
+    store(shared, make_instance())
+    answer = httpx.get(f"{shared.url}studies?limit=1", headers=headers)
+    assert answer.status_code == 200
+    assert answer.json()[0]["00081190"]["Value"][0].startswith(shared.url)
+
+
+@pytest.mark.parametrize("path", ["/dicom-web/nope", "/dicom-web/series", "/health/live"])
+def test_a_refusal_by_route_reaches_a_client_that_still_sends(shared, path):
+    with Wire(shared) as wire:
+        wire.head(path=path, Content_Type="text/plain", Content_Length=30 << 20)
+        for _ in range(30):
+            wire.send(bytes(1 << 20))
+        status, headers, _ = wire.answer()
+    assert status in (404, 405)
+    assert headers["connection"] == "close"
