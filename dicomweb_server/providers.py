@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from dicomweb_server.config import Config, ConfigError, unknown_option
 from dicomweb_server.context import Providers, ServerContext
@@ -12,7 +12,7 @@ from dicomweb_server.dicom import TagDictionary
 from dicomweb_server.interfaces.auth import Authenticator, Authorizer
 from dicomweb_server.interfaces.index import Index
 from dicomweb_server.interfaces.metadata import MetadataMode
-from dicomweb_server.interfaces.provider import Provider, Settings
+from dicomweb_server.interfaces.provider import Settings
 from dicomweb_server.interfaces.state import StateStore
 from dicomweb_server.interfaces.storage import BlobStore
 from dicomweb_server.plugins import ExtensionError, Extensions
@@ -29,8 +29,6 @@ from dicomweb_server.settings import (
     STORAGES,
     STUDIES_METADATA,
 )
-
-P = TypeVar("P", bound=Provider)
 
 
 class Registry:

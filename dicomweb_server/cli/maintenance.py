@@ -47,7 +47,7 @@ def reindex(config: Path | None) -> None:
         context.index.migrate()
         maintenance = Maintenance(context.index, context.storages)
         with click.progressbar(length=maintenance.count_blobs(), label="reindexing") as bar:
-            report = maintenance.reindex(context.services.ingest, bar.update)
+            report = maintenance.reindex(context.services.ingest.reading, bar.update)
     for sentence in report.problems:
         click.echo(sentence)
     click.echo(report.summary)

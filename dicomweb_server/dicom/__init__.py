@@ -11,10 +11,11 @@ from .locate import FoundValue, find_value, normal_path
 from .pixel_data import ByteRange, PixelData
 from .reader import DicomReader
 from .tags import STANDARD, TagDictionary
-from .transcode import can_convert, convert
+from .transcode import CONVERTIBLE_SYNTAXES, can_convert, convert
 from .views import open_view
 
 __all__ = [
+    "CONVERTIBLE_SYNTAXES",
     "DEFAULT_ENCODINGS",
     "STANDARD",
     "ByteRange",

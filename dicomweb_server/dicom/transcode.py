@@ -26,12 +26,13 @@ _CHUNK = 1 << 20
 _MAX_META = 1 << 20
 # What pydicom raises on data sets that it does not understand.
 _PYDICOM_ERRORS = (ValueError, KeyError, TypeError, OSError, EOFError, NotImplementedError, error)
-_SYNTAXES = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED))
+CONVERTIBLE_SYNTAXES = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED))
+"""Transfer syntaxes that `convert` reads and writes."""
 
 
 def can_convert(source: str, target: str) -> bool:
     """Whether `convert` knows both transfer syntaxes."""
-    return source in _SYNTAXES and target in _SYNTAXES
+    return source in CONVERTIBLE_SYNTAXES and target in CONVERTIBLE_SYNTAXES
 
 
 def convert(

@@ -21,8 +21,9 @@ from dicomweb_server.reference_options import (
     STORE_MD5,
 )
 from dicomweb_server.services.bulk import BulkService
-from dicomweb_server.services.ingest import IngestOptions, IngestService
+from dicomweb_server.services.ingest import IngestService
 from dicomweb_server.services.metadata import AnswerCache, MetadataService
+from dicomweb_server.services.reading import ReadingOptions
 from dicomweb_server.services.removal import RemovalService
 from dicomweb_server.services.retrieve import RetrieveService
 from dicomweb_server.services.search import SearchLimits, SearchService
@@ -77,7 +78,9 @@ class Services:
         bulk = BulkService(index, storages, dictionary)
         return cls(
             storages=storages,
-            ingest=IngestService(storages, index, dictionary, _ingest_options(config)),
+            ingest=IngestService(
+                storages, index, _reading_options(config, dictionary), Overwrite(config[OVERWRITE])
+            ),
             search=SearchService(index, dictionary, _search_limits(config)),
             metadata=MetadataService(
                 index,
@@ -99,12 +102,8 @@ def _json_options(config: Config) -> JsonOptions:
     return JsonOptions(config[DECIMAL_STRINGS], mode)
 
 
-def _ingest_options(config: Config) -> IngestOptions:
-    return IngestOptions(
-        default_charset=config[DEFAULT_ENCODING],
-        overwrite=Overwrite(config[OVERWRITE]),
-        md5=config[STORE_MD5],
-    )
+def _reading_options(config: Config, dictionary: TagDictionary) -> ReadingOptions:
+    return ReadingOptions(dictionary, config[DEFAULT_ENCODING], config[STORE_MD5])
 
 
 def _search_limits(config: Config) -> SearchLimits:

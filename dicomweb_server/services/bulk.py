@@ -13,6 +13,8 @@ from dicomweb_server.dicom import (
     normal_path,
     open_view,
 )
+from dicomweb_server.dicom.encode import swap_words
+from dicomweb_server.dicom.values import WORD_SIZES
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import Index, InstanceRecord
 from dicomweb_server.ps318.errors import BadRequest
@@ -20,9 +22,6 @@ from dicomweb_server.ps318.media_types import EXPLICIT_VR_BIG_ENDIAN
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services import blobs
 from dicomweb_server.services.storages import Storages
-
-_WORDS = {"OW": 2, "US": 2, "SS": 2, "OF": 4, "OL": 4, "FL": 4, "UL": 4, "SL": 4, "AT": 2}
-_WORDS |= {"OD": 8, "OV": 8, "FD": 8, "UV": 8, "SV": 8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +85,17 @@ class BulkService:
             return None
         return BulkValue(record, ((found.offset, found.length),), _word(record, found.vr))
 
-    def read(self, value: BulkValue) -> blobs.Read:
-        """Reads ranges of the value as if it were one file, in little endian order."""
+    def read(self, value: BulkValue, number: int = 0) -> blobs.Read:
+        """Reads ranges of one of the parts as if it were a file, in little endian order."""
         source = blobs.data_reader(self.storages, value.record)
-        start, length = value.parts[0]
+        start, length = value.parts[number]
         if value.word == 1:
             return lambda offset, count: source(start + offset, min(count, length - offset))
         return _swapped(source, start, length, value.word)
 
     def part(self, value: BulkValue, number: int) -> Iterator[bytes]:
         """The bytes of one of the parts."""
-        offset, length = value.parts[number]
-        if value.word > 1:
-            return blobs.stream_range(self.read(value), 0, length)
-        source = blobs.data_reader(self.storages, value.record)
-        return blobs.stream_range(source, offset, length)
+        return blobs.stream_range(self.read(value, number), 0, value.parts[number][1])
 
     def load(self, record: InstanceRecord) -> Callable[[str], bytes]:
         """Loads values of one instance by path: for metadata with inline binary values."""
@@ -116,7 +111,7 @@ class BulkService:
 
 def _word(record: InstanceRecord, vr: str) -> int:
     big = record.transfer_syntax == EXPLICIT_VR_BIG_ENDIAN
-    return _WORDS.get(vr, 1) if big else 1
+    return WORD_SIZES.get(vr, 1) if big else 1
 
 
 def _swapped(source: blobs.Read, start: int, length: int, word: int) -> blobs.Read:
@@ -125,11 +120,7 @@ def _swapped(source: blobs.Read, start: int, length: int, word: int) -> blobs.Re
     def read(offset: int, count: int) -> bytes:
         first = offset - offset % word
         last = min(-(-(offset + count) // word) * word, length)
-        data = bytearray(source(start + first, last - first))
-        whole = len(data) - len(data) % word
-        for i in range(word // 2):
-            j = word - 1 - i
-            data[i:whole:word], data[j:whole:word] = data[j:whole:word], data[i:whole:word]
-        return bytes(data[offset - first : offset - first + min(count, length - offset)])
+        data = swap_words(source(start + first, last - first), word)
+        return data[offset - first : offset - first + min(count, length - offset)]
 
     return read

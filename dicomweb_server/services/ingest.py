@@ -7,21 +7,14 @@ fails in between leaves at most a blob that no row points to, and `check` finds 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from dicomweb_server.dicom import (
-    DicomError,
-    DicomReader,
-    NotUnderstood,
-    ParsedInstance,
-    TagDictionary,
-    read_with_pydicom,
-)
+from dicomweb_server.dicom import DicomError, ParsedInstance
+from dicomweb_server.dicom.instance import first_text
 from dicomweb_server.interfaces.index import (
     Added,
     BlobRef,
@@ -44,6 +37,7 @@ from dicomweb_server.ps318.store_response import (
     OUT_OF_RESOURCES,
     PROCESSING_FAILURE,
 )
+from dicomweb_server.services.reading import Reading, ReadingOptions
 from dicomweb_server.services.storages import Storages
 
 log = logging.getLogger(__name__)
@@ -55,15 +49,6 @@ BATCH_PARTS = 64
 """Instances that are committed together at most: each holds a file open until then."""
 BATCH_BYTES = 128 << 20
 """Bytes after which a batch is committed, so that a long request has results early."""
-
-
-@dataclass(frozen=True, slots=True)
-class IngestOptions:
-    """How instances are taken in. `default_charset` is a Defined Term of (0008,0005)."""
-
-    default_charset: str = "ISO_IR 100"
-    overwrite: Overwrite = Overwrite.NEVER
-    md5: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +75,7 @@ class Ingested:
         return bool(self.sop_uid and self.sop_class_uid)
 
 
-_TAGS = {
+_IDENTIFIERS = {
     "SOPClassUID": "00080016",
     "SOPInstanceUID": "00080018",
     "StudyInstanceUID": "0020000D",
@@ -104,6 +89,12 @@ class _Refused(Exception):
     def __init__(self, failure: int, message: str, *, unavailable: bool = False) -> None:
         super().__init__(message)
         self.failure, self.message, self.unavailable = failure, message, unavailable
+
+    def result(self, known: Ingested) -> Ingested:
+        """What became of the instance, of which so much is known."""
+        return replace(
+            known, failure=self.failure, message=self.message, unavailable=self.unavailable
+        )
 
 
 def _refusal(error: Exception) -> _Refused:
@@ -122,14 +113,9 @@ class Part:
     def __init__(self, batch: Batch, position: int) -> None:
         self._batch = batch
         self._position = position
-        self._reader: DicomReader | None = DicomReader(
-            dictionary=batch.service.dictionary,
-            default_charset=batch.service.options.default_charset,
-        )
+        self._reading = Reading(batch.service.reading)
         self._writer: BlobWriter | None = None
         self._unstorable: _Refused | None = None
-        self._sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False) if batch.service.options.md5 else None
         self._closed = False
 
     def write(self, data: bytes | memoryview) -> None:
@@ -150,18 +136,10 @@ class Part:
             self._unstorable = _refusal(error)
             if self._writer is not None:
                 self._writer.abort()
-            return
-        self._sha256.update(data)
-        if self._md5 is not None:
-            self._md5.update(data)
 
     def _read(self, data: bytes | memoryview) -> None:
-        if self._reader is None:
-            return
         try:
-            self._reader.feed(data)
-        except NotUnderstood:
-            self._reader = None  # pydicom tries when all bytes are there
+            self._reading.feed(data)
         except DicomError as error:
             self._refuse(_Refused(CANNOT_UNDERSTAND, str(error)), self._known())
 
@@ -182,7 +160,7 @@ class Part:
             self._refuse(_Refused(CANNOT_UNDERSTAND, "the part is empty; expected a DICOM file"))
             return
         try:
-            parsed = self._parsed(writer)
+            parsed = self._reading.finish(writer.reader)
         except DicomError as error:
             self._refuse(_Refused(CANNOT_UNDERSTAND, str(error)), self._known())
             return
@@ -208,8 +186,8 @@ class Part:
             parsed=parsed,
             blob=BlobRef(service.storages.default_alias, writer.key),
             size=writer.size,
-            md5=self._md5.hexdigest() if self._md5 else "",
-            sha256=self._sha256.hexdigest(),
+            md5=self._reading.md5,
+            sha256=self._reading.sha256,
             received=datetime.now(UTC).replace(tzinfo=None),
             origin=self._batch.origin,
         )
@@ -217,33 +195,13 @@ class Part:
 
     def _known(self) -> Ingested:
         """What the bytes that came tell of an instance that is not stored."""
-        return Ingested() if self._reader is None else Ingested(*self._reader.identity())
-
-    def _parsed(self, writer: BlobWriter) -> ParsedInstance:
-        service = self._batch.service
-        if self._reader is not None:
-            try:
-                return self._reader.close()
-            except NotUnderstood:
-                pass
-        with writer.reader() as file:
-            return read_with_pydicom(
-                file,
-                dictionary=service.dictionary,
-                default_charset=service.options.default_charset,
-            )
+        return Ingested(*self._reading.identity())
 
     def _refuse(self, refused: _Refused, known: Ingested | None = None) -> None:
         self._closed = True
-        self._reader = None
         if self._writer is not None:
             self._writer.abort()
-        self._batch.results[self._position] = replace(
-            known or Ingested(),
-            failure=refused.failure,
-            message=refused.message,
-            unavailable=refused.unavailable,
-        )
+        self._batch.results[self._position] = refused.result(known or Ingested())
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,19 +234,14 @@ class Batch:
 
     def accept(self, parsed: ParsedInstance) -> None:
         """Raise `_Refused` unless the instance may be stored by this request."""
-        named = (
-            ("SOPClassUID", parsed.sop_class_uid),
-            ("SOPInstanceUID", parsed.sop_uid),
-            ("StudyInstanceUID", parsed.study_uid),
-            ("SeriesInstanceUID", parsed.series_uid),
-        )
-        missing = [name for name, uid in named if not uid]
+        attributes = parsed.attributes
+        missing = [name for name, tag in _IDENTIFIERS.items() if not first_text(attributes, tag)]
         if missing:
             raise _Refused(CANNOT_UNDERSTAND, f"the instance has no {', '.join(missing)}")
-        for name, uid in named:
+        for name, tag in _IDENTIFIERS.items():
             # It becomes a segment of the URLs by which it is retrieved and deleted.
-            values = parsed.attributes.get(_TAGS[name], {}).get("Value") or []
-            if not _ADDRESSABLE.fullmatch(uid) or len(values) > 1:
+            values = attributes[tag]["Value"]
+            if len(values) > 1 or not _ADDRESSABLE.fullmatch(values[0]):
                 raise _Refused(
                     CANNOT_UNDERSTAND,
                     f"the {name} is {str(values)[:100]}; possible is one, of digits and dots "
@@ -342,20 +295,14 @@ class Batch:
         return True
 
     def _failed(self, item: _Queued, error: Exception) -> None:
-        refused = _refusal(error)
-        self.results[item.position] = replace(
-            item.known,
-            failure=refused.failure,
-            message=refused.message,
-            unavailable=refused.unavailable,
-        )
+        self.results[item.position] = _refusal(error).result(item.known)
 
     def _index(self, stored: Sequence[_Queued]) -> None:
         if not stored:
             return
         try:
             added = self.service.index.add(
-                [item.new for item in stored], overwrite=self.service.options.overwrite
+                [item.new for item in stored], overwrite=self.service.overwrite
             )
         except IndexFailure as error:
             for item in stored:
@@ -379,13 +326,13 @@ class IngestService:
         self,
         storages: Storages,
         index: Index,
-        dictionary: TagDictionary,
-        options: IngestOptions,
+        reading: ReadingOptions,
+        overwrite: Overwrite = Overwrite.NEVER,
     ) -> None:
         self.storages = storages
         self.index = index
-        self.dictionary = dictionary
-        self.options = options
+        self.reading = reading
+        self.overwrite = overwrite
 
     def batch(self, origin: Origin, study_uid: str | None = None) -> Batch:
         """Take in instances that arrive together; only those of `study_uid`, if it is given."""

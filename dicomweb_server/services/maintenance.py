@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from dicomweb_server.dicom import DicomError, DicomReader, NotUnderstood, read_with_pydicom
+from dicomweb_server.dicom import DicomError
 from dicomweb_server.interfaces.index import BlobRef, Index, NewInstance, Origin
 from dicomweb_server.interfaces.storage import BlobInfo, BlobStore, StorageError
-from dicomweb_server.services.ingest import IngestService
+from dicomweb_server.services.reading import Reading, ReadingOptions
 from dicomweb_server.services.storages import Storages
 
 _PAGE = 200
@@ -95,7 +94,7 @@ class Maintenance:
 
     # --- reindex ---------------------------------------------------------------------------
 
-    def reindex(self, ingest: IngestService, progress: Callable[[int], object]) -> Report:
+    def reindex(self, options: ReadingOptions, progress: Callable[[int], object]) -> Report:
         """Read every blob and tell the index; what cannot be read is reported and left alone."""
         problems: list[str] = []
         count = 0
@@ -104,7 +103,7 @@ class Maintenance:
                 news = []
                 for info in filter(_is_finished, page):
                     try:
-                        news.append(_read(ingest, store, BlobRef(alias, info.key), info))
+                        news.append(_read(options, store, BlobRef(alias, info.key), info))
                     except (DicomError, StorageError) as error:
                         problems.append(f"{alias}: {info.key}: {error}")
                 count += self._index.reindex(news)
@@ -116,32 +115,17 @@ def _is_finished(info: BlobInfo) -> bool:
     return info.finished
 
 
-def _read(ingest: IngestService, store: BlobStore, ref: BlobRef, info: BlobInfo) -> NewInstance:
-    options = ingest.options
-    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    kind = {"dictionary": ingest.dictionary, "default_charset": options.default_charset}
+def _read(options: ReadingOptions, store: BlobStore, ref: BlobRef, info: BlobInfo) -> NewInstance:
+    reading = Reading(options)
     with store.open(ref.key) as file:
-        reader: DicomReader | None = DicomReader(**kind)  # type: ignore[arg-type]
         while data := file.read(_READ):
-            sha256.update(data)
-            md5.update(data)
-            try:
-                if reader is not None:
-                    reader.feed(data)
-            except NotUnderstood:
-                reader = None
-        try:
-            parsed = reader.close() if reader is not None else None
-        except NotUnderstood:
-            parsed = None
-        if parsed is None:
-            parsed = read_with_pydicom(file, **kind)  # type: ignore[arg-type]
+            reading.feed(data)
     return NewInstance(
-        parsed=parsed,
+        parsed=reading.finish(lambda: store.open(ref.key)),
         blob=ref,
         size=info.size,
-        md5=md5.hexdigest() if options.md5 else "",
-        sha256=sha256.hexdigest(),
+        md5=reading.md5,
+        sha256=reading.sha256,
         received=info.modified.replace(tzinfo=None),
         origin=Origin("reindex"),
     )

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dicomweb_server.dicom import PixelData, TagDictionary, can_convert, convert
+from dicomweb_server.dicom import (
+    CONVERTIBLE_SYNTAXES,
+    PixelData,
+    TagDictionary,
+    can_convert,
+    convert,
+)
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import Index, InstanceRecord
 from dicomweb_server.ps318.media_types import EXPLICIT_VR_LITTLE_ENDIAN
@@ -13,14 +19,6 @@ from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services import blobs
 from dicomweb_server.services.storages import Storages
 
-UNCOMPRESSED = frozenset(
-    {
-        "1.2.840.10008.1.2",
-        "1.2.840.10008.1.2.1",
-        "1.2.840.10008.1.2.2",
-        "1.2.840.10008.1.2.1.99",
-    }
-)
 AS_STORED = "*"
 
 
@@ -48,7 +46,7 @@ class RetrieveService:
     def possible_syntaxes(self, resource: Resource, scope: Scope) -> frozenset[str]:
         """The transfer syntaxes in which every instance of a resource can be delivered."""
         stored = self.index.transfer_syntaxes(resource, scope)
-        choices = [UNCOMPRESSED if can_convert(s, s) else frozenset({s}) for s in stored]
+        choices = [CONVERTIBLE_SYNTAXES if can_convert(s, s) else frozenset({s}) for s in stored]
         return frozenset.intersection(*choices) if choices else frozenset()
 
     def delivery(self, record: InstanceRecord, syntax: str | None) -> Delivery:

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Response, g, request
 
 from dicomweb_server.http.access import current_context
-from dicomweb_server.ps318.errors import BadRequest, PayloadTooLarge
+from dicomweb_server.ps318.errors import PayloadTooLarge
 from dicomweb_server.settings import MAXIMUM_BODY, REQUEST_TIMEOUT
 
 READ_SIZE = 1 << 20
@@ -94,19 +94,6 @@ def chunks() -> Iterator[bytes]:
     if length is not None and done < length:
         end_connection()
         raise BodyCut(f"the body ended after {done} of {length} bytes")
-
-
-def small(limit: int = 1 << 20) -> bytes:
-    """A body that must be small; raises `BadRequest` when it is cut, 413 when it is larger."""
-    body = b""
-    try:
-        for chunk in chunks():
-            body += chunk
-            if len(body) > limit:
-                raise PayloadTooLarge(f"the body may have {limit} bytes at most")
-    except BodyCut as error:
-        raise BadRequest(str(error)) from error
-    return body
 
 
 def end_connection() -> None:

@@ -126,20 +126,15 @@ def _is_dicom(text: str) -> bool:
 
 def store(study_uid: str | None) -> Response:
     """Answer a store request; `study_uid` restricts it to one study."""
-    try:
-        body.check_length()
-        media_type = _media_type()
-        accepted = choose(_ANSWERS).offer
-    except Exception:
-        g.close_connection = True
-        raise
+    body.check_length()
+    media_type = _media_type()
+    accepted = choose(_ANSWERS).offer
     body.set_timeout()
     batch = current_context().services.ingest.batch(_origin(), study_uid)
     try:
         lost = _receive(batch, media_type)
         results = batch.commit()
     except BaseException:
-        g.close_connection = True  # some of the body may be unread
         batch.abort()
         raise
     return _answer(results, lost, accepted)

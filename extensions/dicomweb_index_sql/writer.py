@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -42,15 +42,9 @@ def compress(header: bytes) -> bytes:
 
 
 @dataclass
-class _Study:
-    row: Row
-    fresh: bool
-    changed: bool = False
-    series: set[str] = field(default_factory=set)
+class _Parent:
+    """The row of a study or series; `fresh` ones are inserted, `changed` ones written."""
 
-
-@dataclass
-class _Series:
     row: Row
     fresh: bool
     changed: bool = False
@@ -63,8 +57,8 @@ class BatchWriter:
         self.database = database
         self.cursor = cursor
         self.patients: dict[str, Row] = {}
-        self.studies: dict[str, _Study] = {}
-        self.series: dict[str, _Series] = {}
+        self.studies: dict[str, _Parent] = {}
+        self.series: dict[str, _Parent] = {}
         self.known: dict[str, Row] = {}
         self.new_rows: dict[str, Row] = {}
         self.new_details: dict[str, Row] = {}
@@ -101,11 +95,11 @@ class BatchWriter:
         for row in self._select(instances, {i.instance for i in ids}):
             self.known[row["orthanc_id"]] = row
         for row in self._select(studies, {i.study for i in ids}):
-            self.studies[row["orthanc_id"]] = _Study(row, fresh=False)
+            self.studies[row["orthanc_id"]] = _Parent(row, fresh=False)
         known = self.studies.keys()
         # A new study has no series, and a known one has its patient.
         for row in self._select(series, {i.series for i in ids if i.study in known}):
-            self.series[row["orthanc_id"]] = _Series(row, fresh=False)
+            self.series[row["orthanc_id"]] = _Parent(row, fresh=False)
         for row in self._select(patients, {i.patient for i in ids if i.study not in known}):
             self.patients[row["orthanc_id"]] = row
 
@@ -167,7 +161,7 @@ class BatchWriter:
         self.log.append(("NewInstance", "Instance", ids.instance))
 
     def _refresh_parents(
-        self, new: NewInstance, ids: OrthancIds, study: _Study, parent: _Series
+        self, new: NewInstance, ids: OrthancIds, study: _Parent, parent: _Parent
     ) -> None:
         """A parent takes its attributes from its first instance: here the only one changes."""
         if parent.row["instance_count"] == 1:
@@ -196,7 +190,7 @@ class BatchWriter:
             self.log.append(("NewPatient", "Patient", ids.patient))
         return row
 
-    def _study(self, new: NewInstance, ids: OrthancIds) -> _Study:
+    def _study(self, new: NewInstance, ids: OrthancIds) -> _Parent:
         study = self.studies.get(ids.study)
         if study is None:
             row = _study_values(new) | {
@@ -209,11 +203,11 @@ class BatchWriter:
                 "instance_count": 0,
                 "size": 0,
             }
-            study = self.studies[ids.study] = _Study(row, fresh=True)
+            study = self.studies[ids.study] = _Parent(row, fresh=True)
             self.log.append(("NewStudy", "Study", ids.study))
         return study
 
-    def _series(self, new: NewInstance, ids: OrthancIds, study: _Study) -> _Series:
+    def _series(self, new: NewInstance, ids: OrthancIds, study: _Parent) -> _Parent:
         parent = self.series.get(ids.series)
         if parent is None:
             row = _series_values(new) | {
@@ -223,14 +217,14 @@ class BatchWriter:
                 "instance_count": 0,
                 "size": 0,
             }
-            parent = self.series[ids.series] = _Series(row, fresh=True)
+            parent = self.series[ids.series] = _Parent(row, fresh=True)
             study.row["series_count"] += 1
             study.row["modalities"] = _with(study.row["modalities"], _modality(new))
             self.log.append(("NewSeries", "Series", ids.series))
         return parent
 
     def _instance_row(
-        self, new: NewInstance, ids: OrthancIds, study: _Study, parent: _Series
+        self, new: NewInstance, ids: OrthancIds, study: _Parent, parent: _Parent
     ) -> Row:
         parsed = new.parsed
         parents = self.parent_sets.get(ids.series)
