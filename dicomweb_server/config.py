@@ -14,7 +14,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -213,10 +213,15 @@ class Config:
     base: Path
     source: Path | None = None
     warnings: tuple[str, ...] = ()
+    given: frozenset[str] = field(default_factory=frozenset)
 
     def __getitem__(self, option: Option[T]) -> T:
         value: T = self.values.get(option.name, option.default)
         return value
+
+    def is_given(self, option: Option[Any]) -> bool:
+        """Whether somebody set the option; a default may depend on that."""
+        return option.name in self.given
 
     def path(self, text: str) -> Path:
         """A path of the configuration: relative to the file that named it."""
@@ -312,7 +317,7 @@ def check(
             ) from error
         if option.unused:
             warnings.append(f"{name} has no effect: {option.unused}")
-    return Config(values, declared, base, source, tuple(warnings))
+    return Config(values, declared, base, source, tuple(warnings), frozenset(values))
 
 
 def locate(environ: Mapping[str, str] = os.environ, beside: Path | None = None) -> Path | None:
