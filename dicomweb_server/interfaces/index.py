@@ -198,8 +198,14 @@ class Index(Provider, ABC):
         """
 
     @abstractmethod
-    def representative(self, level: QueryLevel, row: int) -> bytes:
-        """The header of one instance of a match: the same one every time."""
+    def representative(
+        self, level: QueryLevel, row: int, conditions: Sequence[Condition] = ()
+    ) -> bytes:
+        """The header of one instance of a match: the same one every time.
+
+        One that fulfils the conditions on attributes of lower levels, so that an answer shows
+        why it is one. Conditions that `answers` refuses are not given.
+        """
 
     # --- retrieving ------------------------------------------------------------------------
 

@@ -50,7 +50,14 @@ SCAN_LIMIT = Option(
     "Instances that one search looks at, at most, for attributes that are not indexed.",
     whole(1),
 )
-OPTIONS = (DECIMAL_STRINGS, CACHE_SIZE, SCAN_LIMIT)
+STRICT_STORE = Option(
+    "StrictStore",
+    False,
+    "Report instances that are not to the letter (VR, length, UID) with WarningReason B007H and "
+    "202; they are stored unchanged as without it.",
+    boolean,
+)
+OPTIONS = (DECIMAL_STRINGS, CACHE_SIZE, SCAN_LIMIT, STRICT_STORE)
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,11 @@ class Services:
         return cls(
             storages=storages,
             ingest=IngestService(
-                storages, index, _reading_options(config, dictionary), Overwrite(config[OVERWRITE])
+                storages,
+                index,
+                _reading_options(config, dictionary),
+                Overwrite(config[OVERWRITE]),
+                strict=config[STRICT_STORE],
             ),
             search=SearchService(index, dictionary, _search_limits(config)),
             metadata=MetadataService(

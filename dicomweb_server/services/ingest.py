@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from dicomweb_server.dicom import DicomError, ParsedInstance
+from dicomweb_server.dicom.conformance import deviations
 from dicomweb_server.dicom.instance import first_text
 from dicomweb_server.interfaces.index import (
     Added,
@@ -34,6 +35,7 @@ from dicomweb_server.interfaces.storage import (
 )
 from dicomweb_server.ps318.store_response import (
     CANNOT_UNDERSTAND,
+    DATA_SET_DOES_NOT_MATCH_SOP_CLASS_WARNING,
     OUT_OF_RESOURCES,
     PROCESSING_FAILURE,
 )
@@ -55,7 +57,8 @@ BATCH_BYTES = 128 << 20
 class Ingested:
     """What became of one instance: stored (`outcome`) or refused (`failure`, `message`).
 
-    UIDs are "" where the bytes did not tell them. `failure` is a Failure Reason (0008,1197);
+    UIDs are "" where the bytes did not tell them. `failure` is a Failure Reason (0008,1197),
+    `warning` a Warning Reason (0008,1196) of a stored one, 0 if there is none to give;
     `unavailable` says that trying again later may help.
     """
 
@@ -66,6 +69,7 @@ class Ingested:
     orthanc_id: str = ""
     outcome: Outcome | None = None
     failure: int = 0
+    warning: int = 0
     message: str = ""
     unavailable: bool = False
 
@@ -191,7 +195,7 @@ class Part:
             received=datetime.now(UTC).replace(tzinfo=None),
             origin=self._batch.origin,
         )
-        self._batch.queue(self._position, known, new, writer)
+        self._batch.queue(self._position, service.judged(known, parsed), new, writer)
 
     def _known(self) -> Ingested:
         """What the bytes that came tell of an instance that is not stored."""
@@ -328,15 +332,25 @@ class IngestService:
         index: Index,
         reading: ReadingOptions,
         overwrite: Overwrite = Overwrite.NEVER,
+        *,
+        strict: bool = False,
     ) -> None:
         self.storages = storages
         self.index = index
         self.reading = reading
         self.overwrite = overwrite
+        self._strict = strict
 
     def batch(self, origin: Origin, study_uid: str | None = None) -> Batch:
         """Take in instances that arrive together; only those of `study_uid`, if it is given."""
         return Batch(self, origin, study_uid)
+
+    def judged(self, known: Ingested, parsed: ParsedInstance) -> Ingested:
+        """With a warning if the instance is not to the letter and `StrictStore` wants to know."""
+        found = next(deviations(parsed, self.reading.dictionary), None) if self._strict else None
+        if found is None:
+            return known
+        return replace(known, warning=DATA_SET_DOES_NOT_MATCH_SOP_CLASS_WARNING, message=found)
 
     def discard(self, added: Sequence[Added]) -> None:
         """Delete the blobs that nobody needs any more; what fails is found by `check`."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -43,6 +44,14 @@ class SearchLimits:
         return self.instances if level is QueryLevel.INSTANCE else self.results
 
 
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """A match, and how to get the header of an instance of it that made it one."""
+
+    found: Found
+    header: Callable[[], dict[str, Any]]
+
+
 class SearchService:
     """Answers queries of all levels."""
 
@@ -68,24 +77,26 @@ class SearchService:
     def _matches(self, query: Query, scope: Scope, dropped: frozenset[str]) -> list[bytes]:
         rest = [c for c in query.conditions if not self._index.answers(c, query.level)]
         extra = self._extra(query)
+        plain = not extra and not query.include.all and not dropped
         if rest:
-            found = self._filtered(query, rest, scope)
+            matches = self._filtered(query, rest, scope)
         else:
             found = self._index.search(query, scope, attributes=bool(extra) or query.include.all)
-        if not extra and not query.include.all and not dropped:
-            return [match.answer for match in found]
-        return [self._edited(query, match, extra, dropped) for match in found]
+            if plain:
+                return [match.answer for match in found]
+            matches = [_Match(match, self._header_of(query, match)) for match in found]
+        return [self._edited(query, match, extra, dropped) for match in matches]
 
     # --- filtering what the index cannot ---------------------------------------------------
 
-    def _filtered(self, query: Query, rest: Sequence[Condition], scope: Scope) -> list[Found]:
+    def _filtered(self, query: Query, rest: Sequence[Condition], scope: Scope) -> list[_Match]:
         indexed = tuple(c for c in query.conditions if c not in rest)
         narrowed = replace(query, conditions=indexed, limit=None, offset=0)
         stop = None if query.limit is None else query.offset + query.limit
         matches = self._matching(narrowed, rest, scope)
         return list(islice(matches, query.offset, stop))
 
-    def _matching(self, query: Query, rest: Sequence[Condition], scope: Scope) -> Iterator[Found]:
+    def _matching(self, query: Query, rest: Sequence[Condition], scope: Scope) -> Iterator[_Match]:
         """Each match of which any instance fulfils all the conditions."""
         done = -1
         for count, (found, header) in enumerate(self._index.scan(query, scope), 1):
@@ -100,7 +111,7 @@ class SearchService:
                 attributes = orjson.loads(header.replace(_PLACEHOLDER, b""))
                 if all(condition.matches(attributes) for condition in rest):
                     done = found.row
-                    yield found
+                    yield _Match(found, partial(dict, attributes))
 
     def _name(self, tag: str) -> str:
         return self._dictionary.keyword(tag) or tag
@@ -115,11 +126,11 @@ class SearchService:
         return tuple(dict.fromkeys(tag for tag in asked if tag not in present))
 
     def _edited(
-        self, query: Query, match: Found, extra: Sequence[str], dropped: frozenset[str]
+        self, query: Query, match: _Match, extra: Sequence[str], dropped: frozenset[str]
     ) -> bytes:
-        answer: dict[str, Any] = orjson.loads(match.answer.replace(_PLACEHOLDER, b""))
+        answer: dict[str, Any] = orjson.loads(match.found.answer.replace(_PLACEHOLDER, b""))
         ready: dict[str, Any] = {}
-        for text in match.attributes:
+        for text in match.found.attributes:
             ready |= orjson.loads(text)
         if query.include.all:
             answer = self._everything(query.level, match, ready) | answer
@@ -128,25 +139,32 @@ class SearchService:
         return _dump({tag: value for tag, value in answer.items() if tag not in dropped})
 
     def _wanted(
-        self, level: QueryLevel, match: Found, ready: dict[str, Any], extra: Sequence[str]
+        self, level: QueryLevel, match: _Match, ready: dict[str, Any], extra: Sequence[str]
     ) -> dict[str, Any]:
         """Those of the extra attributes that the data has."""
         found = {tag: ready[tag] for tag in extra if tag in ready}
         missing = [tag for tag in extra if tag not in found and tag not in _KEPT_READY[level]]
         if missing:
-            header = self._header(level, match)
+            header = match.header()
             found |= {tag: header[tag] for tag in missing if tag in header}
         return {tag: _without_bulk(value) for tag, value in found.items()}
 
-    def _everything(self, level: QueryLevel, match: Found, ready: dict[str, Any]) -> dict[str, Any]:
+    def _everything(
+        self, level: QueryLevel, match: _Match, ready: dict[str, Any]
+    ) -> dict[str, Any]:
         """All that is known at the level: for an instance its whole header."""
-        known = self._header(level, match) if level is QueryLevel.INSTANCE else ready
+        known = match.header() if level is QueryLevel.INSTANCE else ready
         return {tag: _without_bulk(value) for tag, value in known.items()}
 
-    def _header(self, level: QueryLevel, match: Found) -> dict[str, Any]:
-        header = self._index.representative(level, match.row)
-        loaded: dict[str, Any] = orjson.loads(header.replace(_PLACEHOLDER, b""))
-        return loaded
+    def _header_of(self, query: Query, match: Found) -> Callable[[], dict[str, Any]]:
+        """Reads the header of an instance below a match that fulfils the query."""
+
+        def read() -> dict[str, Any]:
+            header = self._index.representative(query.level, match.row, query.conditions)
+            loaded: dict[str, Any] = orjson.loads(header.replace(_PLACEHOLDER, b""))
+            return loaded
+
+        return read
 
 
 def _dump(answer: dict[str, Any]) -> bytes:

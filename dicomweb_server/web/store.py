@@ -245,6 +245,7 @@ def store_response(results: Sequence[Ingested], lost: Sequence[str], base: str) 
                 r.sop_class_uid,
                 r.sop_uid,
                 Resource(r.study_uid, r.series_uid, r.sop_uid).url(base),
+                r.warning or None,
             )
             for r in stored
         ),

@@ -9,6 +9,7 @@ from datetime import UTC
 from sqlalchemy import or_, select, tuple_
 
 from dicomweb_index_sql import maintenance, migration, reads, search
+from dicomweb_index_sql.conditions import answers
 from dicomweb_index_sql.database import Database, cursor_of
 from dicomweb_index_sql.group_commit import GroupCommit
 from dicomweb_index_sql.options import BUSY_TIMEOUT, OPTIONS, database_url
@@ -79,7 +80,7 @@ class SqlIndex(Index):
     # --- searching -------------------------------------------------------------------------
 
     def answers(self, condition: Condition, level: QueryLevel) -> bool:
-        return search.answers(condition, level)
+        return answers(condition, level)
 
     def search(self, query: Query, scope: Scope, *, attributes: bool = False) -> list[Found]:
         return [] if scope.nothing else search.run(self.database, query, attributes=attributes)
@@ -87,8 +88,10 @@ class SqlIndex(Index):
     def scan(self, query: Query, scope: Scope) -> Iterator[tuple[Found, bytes]]:
         return iter(()) if scope.nothing else search.scan(self.database, query)
 
-    def representative(self, level: QueryLevel, row: int) -> bytes:
-        return search.representative(self.database, level, row)
+    def representative(
+        self, level: QueryLevel, row: int, conditions: Sequence[Condition] = ()
+    ) -> bytes:
+        return search.representative(self.database, level, row, conditions)
 
     # --- retrieving ------------------------------------------------------------------------
 

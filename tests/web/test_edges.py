@@ -116,3 +116,24 @@ def test_one_part_and_several_have_different_etags(client):
     many = client.get(path, "multipart/related", If_None_Match=one.headers["ETag"])
     assert (one.status_code, many.status_code) == (200, 200)
     assert one.headers["ETag"] != many.headers["ETag"]
+
+
+class TestStrictStore:
+    ODD = make_instance(AccessionNumber="longer than sixteen characters")
+
+    @pytest.mark.dicomweb_config({"StrictStore": True})
+    def test_says_what_is_not_to_the_letter_and_changes_nothing(self, client):
+        odd, right = self.ODD, make_instance()
+        answer = client.store(odd, right)
+        assert answer.status_code == 202
+        first, second = answer.json["00081199"]["Value"]
+        assert first["00081196"] == {"vr": "US", "Value": [0xB007]}
+        assert "00081196" not in second
+        assert "AccessionNumber" in answer.headers["Warning"]
+        assert client.original(odd).data == odd
+
+    def test_by_default_such_files_are_plain_successes(self, client):
+        answer = client.store(self.ODD)
+        assert answer.status_code == 200
+        assert "00081196" not in answer.json["00081199"]["Value"][0]
+        assert "Warning" not in answer.headers

@@ -446,3 +446,45 @@ def test_fuzzy_matching_is_answered_literally_with_a_warning(archive):
 def test_a_long_list_of_uids(archive):
     uids = ",".join(new_uid() for _ in range(150))
     assert archive.found(StudyInstanceUID=f"{uids},1.1") != []
+
+
+class TestWhichInstanceAnAnswerShows:
+    """An attribute of a lower level comes from an instance that made the answer a match."""
+
+    @pytest.fixture
+    def mixed(self, client):
+        """One study: a report without Rows first, then two images of different heights."""
+        common = {"StudyInstanceUID": "7.1", "PatientID": "JP1"}
+        client.stored(
+            make_instance(**common, SeriesInstanceUID="7.1.1", Modality="SR", InstanceNumber=1),
+            *(
+                make_instance(
+                    **common,
+                    SeriesInstanceUID="7.1.2",
+                    Modality="OT",
+                    InstanceNumber=number,
+                    Rows=rows,
+                    KVP=str(rows),
+                )
+                for number, rows in ((2, 111), (3, 333))
+            ),
+        )
+        return client
+
+    def test_by_an_indexed_attribute(self, mixed):
+        (found,) = mixed.found("/studies", PatientID="JP1", Rows="333")
+        assert found["00280010"] == {"vr": "US", "Value": [333]}
+        (found,) = mixed.found("/series", Rows="333", includefield="KVP")
+        assert values([found], "00180060") == ["333"]
+
+    def test_by_an_attribute_that_is_not_indexed(self, mixed):
+        (found,) = mixed.found("/studies", PatientID="JP1", KVP="333")
+        assert values([found], "00180060") == ["333"]
+
+    def test_computed_attributes_of_the_study_at_lower_levels(self, mixed):
+        for path in ("series", "instances"):
+            found = mixed.found(f"/{path}", ModalitiesInStudy="OT", PatientID="JP1")
+            assert found
+            assert all(each["00080061"]["Value"] == ["OT", "SR"] for each in found)
+        counted = mixed.found("/series", includefield="NumberOfStudyRelatedInstances")
+        assert values(counted, "00201208") == [3, 3]

@@ -134,6 +134,14 @@ class IndexSearching:
             answer = json.loads(match.answer.replace(b"\x1f", b""))
             assert value_of(header, UID_TAG[level]) == value_of(answer, UID_TAG[level])
 
+    def test_the_representative_fulfils_what_is_asked_of_children(self, archive: Index) -> None:
+        one = condition("Rows", "16", QueryLevel.STUDY, case_sensitive=True)
+        if not archive.answers(one, QueryLevel.STUDY):
+            pytest.skip("this index does not answer Rows")
+        for match in archive.search(Query(QueryLevel.STUDY, (one,)), EVERYTHING):
+            text = archive.representative(QueryLevel.STUDY, match.row, (one,))
+            assert one.matches(json.loads(text.replace(b"\x1f", b"")))
+
     @pytest.mark.parametrize("level", LEVELS)
     def test_who_may_see_nothing_finds_nothing(self, archive: Index, level: QueryLevel) -> None:
         assert archive.search(Query(level), NOTHING) == []

@@ -1,0 +1,54 @@
+"""What is not to the letter in an instance that can nevertheless be read (PS3.5 6.2 and 9.1)."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydicom.valuerep import VALIDATORS
+
+from .instance import ParsedInstance
+from .tags import STANDARD, TagDictionary
+
+_LONGEST_SHOWN = 80
+_Validator = Callable[[str, str], tuple[bool, str]]
+_Attributes = Mapping[str, Mapping[str, Any]]
+
+
+def deviations(instance: ParsedInstance, dictionary: TagDictionary = STANDARD) -> Iterator[str]:
+    """Sentences, each naming one element: what the reader tolerated, VRs, lengths and characters.
+
+    Standard elements whose VR differs from PS3.6, and values that their VR does not allow. "UN" is
+    always possible (PS3.5 6.2.2), and bulk data are not looked at.
+    """
+    yield from instance.problems
+    yield from _of_item(instance.attributes, "", dictionary)
+
+
+def _of_item(attributes: _Attributes, path: str, dictionary: TagDictionary) -> Iterator[str]:
+    for tag, element in attributes.items():
+        where = f"{path}{dictionary.keyword(tag) or ''} ({tag[:4]},{tag[4:]})"
+        vr, values = element.get("vr", "UN"), element.get("Value", ())
+        expected = dictionary.vr(tag).split(" or ")
+        if vr not in (*expected, "UN") and expected != ["UN"]:
+            yield f"{where} has the VR {vr}; possible is {' or '.join(expected)}."
+        if vr == "SQ":
+            for number, item in enumerate(values, 1):
+                yield from _of_item(item, f"{path}{tag}/{number}/", dictionary)
+        else:
+            yield from _of_values(where, vr, values)
+
+
+def _of_values(where: str, vr: str, values: Sequence[Any]) -> Iterator[str]:
+    validate: _Validator | None = VALIDATORS.get(vr)
+    for value in values:
+        text = _name(value) if vr == "PN" and isinstance(value, Mapping) else value
+        # Numbers were understood as such; their text is checked when they are read.
+        if validate is None or not isinstance(text, str) or not text:
+            continue
+        valid, _ = validate(vr, text)
+        if not valid:
+            yield f"{where} is {text[:_LONGEST_SHOWN]!r}, which its VR {vr} does not allow."
+
+
+def _name(value: Mapping[str, str]) -> str:
+    groups = (value.get(group, "") for group in ("Alphabetic", "Ideographic", "Phonetic"))
+    return "=".join(groups).rstrip("=")

@@ -1,0 +1,153 @@
+"""One condition of the public search language as SQL (PS3.4 C.2.2.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, exists, or_
+
+from dicomweb_index_sql.columns import BY_TAG, GROUPS, Searchable
+from dicomweb_index_sql.plans import Parameters, Shape, clause, plan
+from dicomweb_index_sql.schema import instances, series, studies
+from dicomweb_server.ps318 import attributes as sets
+from dicomweb_server.ps318.matching import (
+    AnyOf,
+    Equals,
+    EqualsNumber,
+    OneOf,
+    Predicate,
+    Range,
+    Wildcard,
+)
+from dicomweb_server.ps318.query_model import Condition, QueryLevel
+
+_S, _E, _I = QueryLevel.STUDY, QueryLevel.SERIES, QueryLevel.INSTANCE
+TABLES: dict[QueryLevel, Any] = {_S: studies, _E: series, _I: instances}
+
+# Attributes that are computed: the level whose rows hold them, and the column.
+_COUNTS = {
+    sets.NUMBER_OF_STUDY_RELATED_SERIES: (_S, studies.c.series_count),
+    sets.NUMBER_OF_STUDY_RELATED_INSTANCES: (_S, studies.c.instance_count),
+    sets.NUMBER_OF_SERIES_RELATED_INSTANCES: (_E, series.c.instance_count),
+}
+
+
+def answers(condition: Condition, level: QueryLevel) -> bool:
+    """Whether the condition can be said in SQL."""
+    if condition.is_universal:
+        return True
+    if len(condition.path) != 1:
+        return False
+    tag = condition.tag
+    if (
+        tag == sets.INSTANCE_AVAILABILITY
+        or tag in _COUNTS
+        or tag in _OF_CHILDREN
+        or tag == sets.AVAILABLE_TRANSFER_SYNTAX_UID
+    ):
+        return True
+    searchable = BY_TAG.get(tag)
+    return searchable is not None and _can(searchable, condition.predicate)
+
+
+def _can(searchable: Searchable, predicate: Predicate) -> bool:
+    if isinstance(predicate, AnyOf):
+        return all(_can(searchable, each) for each in predicate.alternatives)
+    if searchable.kind == "name":
+        # A name with several groups is matched as a whole: only the header has it in that form.
+        texts = predicate.values if isinstance(predicate, OneOf) else (_text(predicate),)
+        return not any("=" in each for each in texts)
+    if isinstance(predicate, EqualsNumber):
+        return searchable.kind == "number"
+    if isinstance(predicate, Range):
+        return searchable.kind in ("date", "time") and not predicate.utc
+    return True
+
+
+def _text(predicate: Predicate) -> str:
+    if isinstance(predicate, Equals):
+        return predicate.value
+    return predicate.pattern if isinstance(predicate, Wildcard) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A condition without its values: what decides about the text of a statement."""
+
+    tag: str
+    folded: bool
+    shape: Shape
+
+
+def term_of(condition: Condition) -> tuple[Term, tuple[Any, ...]]:
+    """The term of a condition, and the values of its parameters."""
+    searchable = BY_TAG.get(condition.tag)
+    clean = _without_delimiters if searchable and searchable.kind == "name" else None
+    planned = plan(condition.predicate, clean)
+    return Term(condition.tag, _folded(condition.predicate), planned.shape), planned.values
+
+
+def _without_delimiters(text: str) -> str:
+    return text.rstrip("^")
+
+
+def _folded(predicate: Predicate) -> bool:
+    if isinstance(predicate, AnyOf):
+        return any(_folded(each) for each in predicate.alternatives)
+    return bool(getattr(predicate, "folded", False))
+
+
+def _on_attribute(searchable: Searchable, term: Term, take: Parameters) -> ColumnElement[bool]:
+    columns = TABLES[searchable.level].c
+    if searchable.kind == "name":
+        start, groups = take.count, []
+        for group in GROUPS:
+            take.count = start  # each group is compared with the same parameters
+            groups.append(clause(columns[f"{searchable.column}_{group}"], term.shape, take))
+        return or_(*groups)
+    if searchable.kind == "text" and term.folded:
+        return clause(columns[f"{searchable.column}_folded"], term.shape, take)
+    return clause(columns[searchable.column], term.shape, take)
+
+
+def _modalities(term: Term, take: Parameters) -> ColumnElement[bool]:
+    other = series.alias("any_series")
+    column = other.c.modality_folded if term.folded else other.c.modality
+    return exists().where(other.c.study_row == studies.c.id, clause(column, term.shape, take))
+
+
+def _sop_classes(term: Term, take: Parameters) -> ColumnElement[bool]:
+    other = instances.alias("any_instance")
+    return exists().where(
+        other.c.study_row == studies.c.id, clause(other.c.sop_class_uid, term.shape, take)
+    )
+
+
+# Attributes of a study that are computed from all of its children.
+_OF_CHILDREN = {
+    sets.MODALITIES_IN_STUDY: _modalities,
+    sets.SOP_CLASSES_IN_STUDY: _sop_classes,
+}
+
+
+def level_of(tag: str) -> QueryLevel | None:
+    """The level whose rows hold an attribute; None if none does."""
+    if tag in _COUNTS:
+        return _COUNTS[tag][0]
+    if tag in _OF_CHILDREN:
+        return _S
+    if tag == sets.AVAILABLE_TRANSFER_SYNTAX_UID:
+        return _I
+    return BY_TAG[tag].level if tag in BY_TAG else None
+
+
+def clause_of(term: Term, take: Parameters) -> ColumnElement[bool]:
+    """The condition on the columns of the attribute's level; for terms that `answers` accepts."""
+    if term.tag in _COUNTS:
+        return clause(_COUNTS[term.tag][1], term.shape, take)
+    if term.tag in _OF_CHILDREN:
+        return _OF_CHILDREN[term.tag](term, take)
+    if term.tag == sets.AVAILABLE_TRANSFER_SYNTAX_UID:
+        return clause(instances.c.transfer_syntax, term.shape, take)
+    return _on_attribute(BY_TAG[term.tag], term, take)
