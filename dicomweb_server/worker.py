@@ -10,8 +10,10 @@ from __future__ import annotations
 import select
 from typing import Any
 
-from gunicorn.http.body import Body
+from gunicorn.http.body import Body, LengthReader
 from gunicorn.workers.gthread import ThreadWorker
+
+from dicomweb_server.web.connections import Farewells, JsonErrors, limit_silence
 
 LINGER_MILLISECONDS = 3
 """How long a thread waits for the next request of its connection."""
@@ -21,34 +23,71 @@ _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
 
 class LargeReads:
-    """A body that is read in the pieces that are asked for; gunicorn's own goes by kilobytes."""
+    """A body that is read in the pieces that are asked for; gunicorn's own goes by kilobytes.
+
+    What came before a connection broke is given out first, since it may hold whole instances: the
+    read after that raises.
+    """
 
     def __init__(self, request: Any) -> None:
         self._reader = request.body.reader
         self._broken: Exception | None = None
+        self._read = self._by_length if type(self._reader) is LengthReader else self._chunked
         self.close_connection = request.force_close
         """Announces, before the answer begins, that the connection ends with it."""
 
     def read(self, size: int) -> bytes:
-        """`size` bytes, fewer only at the end; raises when the connection breaks before it."""
+        """`size` bytes, fewer only at the end; raises when the connection broke before it."""
         if self._broken is not None:
             raise self._broken
+        return self._read(size)
+
+    def _chunked(self, size: int) -> bytes:
         try:
             data: bytes = self._reader.read(size)
         except Exception as error:
-            # What came before the break is given out first: it may hold whole instances.
             pending = getattr(self._reader, "buf", None)
             if pending is None or not pending.tell():
                 raise
             self._broken, data = error, pending.getvalue()
         return data
 
+    def _by_length(self, size: int) -> bytes:
+        size = min(size, self._reader.length)
+        pieces: list[bytes] = []
+        missing = size
+        while missing > 0:
+            try:
+                piece = self._reader.unreader.read()
+            except Exception as error:
+                if not pieces:
+                    raise
+                self._broken = error
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+            missing -= len(piece)
+        if missing < 0:
+            last = pieces[-1]
+            pieces[-1] = last[:missing]
+            self._reader.unreader.unread(last[missing:])
+        self._reader.length -= size - max(missing, 0)
+        return b"".join(pieces)
+
 
 class LingeringThreadWorker(ThreadWorker):  # type: ignore[misc]
     """`gthread`, but for who takes the next request of a connection."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._farewells = Farewells(lambda: self.poller)
+
     def handle(self, conn: Any) -> Any:
         """Serve requests of one connection as long as they follow each other closely."""
+        if not conn.initialized:
+            # Who begins a request and falls silent must not keep a thread for ever.
+            limit_silence(conn.sock, self.cfg.timeout)
         result = super().handle(conn)
         while result is True and self._follows(conn):
             result = super().handle(conn)
@@ -60,6 +99,26 @@ class LingeringThreadWorker(ThreadWorker):  # type: ignore[misc]
             req.body = LargeReads(req)
             req.unreader.mxchunk = RECEIVE_BYTES
         return super().handle_request(req, conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Refuse what is not HTTP as the application refuses everything: with a JSON document."""
+        super().handle_error(req, JsonErrors(client, req), addr, exc)
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        """Take a connection back from its thread; one that ends is parted from without waiting.
+
+        gunicorn would wait on the main loop, where it serves nobody else, until the client closes.
+        """
+        if fs.cancelled() or fs.exception() is not None or fs.result() is not False:
+            super().finish_request(conn, fs)
+            return
+        self.nr_conns -= 1
+        self._farewells.add(conn.sock)
+
+    def murder_keepalived(self) -> None:
+        """End what has waited long enough."""
+        super().murder_keepalived()
+        self._farewells.end_late_ones()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """At the end of the worker idle connections end too: gunicorn waits for them in vain."""

@@ -46,17 +46,22 @@ class HttpError(Exception):
 
 
 def error_document(status: int, details: str) -> dict[str, Any]:
-    """The document of an error."""
+    """The document of an error of the current request."""
+    return describe(status, details, request.method, request.path)
+
+
+def describe(status: int, details: str, method: str, path: str) -> dict[str, Any]:
+    """The document of an error, with Orthanc's keys."""
     code, message = _CODES.get(status, (-1, "Internal error"))
     return {
         "Details": details,
         "HttpError": HTTPStatus(status).phrase,
         "HttpStatus": status,
         "Message": message,
-        "Method": request.method,
+        "Method": method,
         "OrthancError": message,
         "OrthancStatus": code,
-        "Uri": request.path,
+        "Uri": path,
     }
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
-import struct
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,12 +11,10 @@ from flask import Response, g, request
 from dicomweb_server.http.access import current_context
 from dicomweb_server.ps318.errors import PayloadTooLarge
 from dicomweb_server.settings import MAXIMUM_BODY, REQUEST_TIMEOUT
+from dicomweb_server.web.connections import limit_silence
 
 READ_SIZE = 1 << 20
 """Bytes of one read: 64 KiB reads reach a quarter of the speed."""
-_DRAIN_BYTES = 64 << 20
-_DRAIN_SECONDS = 5.0
-_DRAIN_SILENCE = 1
 
 
 class BodyCut(Exception):
@@ -60,13 +55,6 @@ def set_timeout() -> None:
             limit_silence(connection, seconds)
 
 
-def limit_silence(connection: socket.socket, seconds: int) -> None:
-    """Reads fail after so many seconds without a byte, writes after so many without progress."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", seconds, 0))
-    if connection.family in (socket.AF_INET, socket.AF_INET6):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
-
-
 def chunks() -> Iterator[bytes]:
     """The body in large pieces.
 
@@ -103,28 +91,7 @@ def end_connection() -> None:
         close()
 
 
-def finish_early(answer: Response) -> Response:
-    """An answer that is sent before the body was read.
-
-    A bounded amount of the body is read after the answer went out: a client that still sends
-    would otherwise see a broken connection instead of the answer.
-    """
-    environ = request.environ
+def finish_early(answer: Response) -> None:
+    """Let the connection end with an answer that is sent before the body was read."""
     answer.headers["Connection"] = "close"
     end_connection()
-    answer.call_on_close(lambda: drain(environ))
-    return answer
-
-
-def drain(environ: dict[str, Any]) -> None:
-    """Read and forget what the client still sends, up to a limit of bytes and time."""
-    stream, done, end = environ["wsgi.input"], 0, time.monotonic() + _DRAIN_SECONDS
-    connection: Any = environ.get("gunicorn.socket")
-    with contextlib.suppress(Exception):
-        if connection is not None:
-            limit_silence(connection, _DRAIN_SILENCE)
-        while done < _DRAIN_BYTES and time.monotonic() < end:
-            chunk = stream.read(1 << 18)
-            if not chunk:
-                return
-            done += len(chunk)

@@ -330,6 +330,55 @@ def test_silent_clients_do_not_keep_the_server(server):
             assert status >= 400
 
 
+@pytest.mark.dicomweb_config({"HttpThreadsCount": 1, "HttpWorkers": 1})
+def test_refused_clients_that_fall_silent_keep_no_thread(server):
+    wires = [Wire(server) for _ in range(12)]
+    for wire in wires:
+        wire.head(Content_Type="text/plain", Content_Length=1 << 30)
+        wire.send(b"x" * 100)
+        assert wire.answer()[0] == 415
+    # Each held the only thread, or the main loop, for a second or two.
+    assert httpx.get(f"{server.url}studies", timeout=2).json() == []
+    for wire in wires:
+        wire.socket.close()
+
+
+@pytest.mark.dicomweb_config({"HttpRequestTimeout": 1})
+@pytest.mark.parametrize("chunked", [False, True])
+def test_what_was_whole_before_a_silence_is_stored(server, chunked):
+    files = make_study(series=1, instances=2)
+    body, content_type = multipart_body(files)
+    sent = body[:-200]
+    how = {"Transfer_Encoding": "chunked"} if chunked else {"Content_Length": len(body)}
+    with Wire(server) as wire:
+        wire.head(Content_Type=content_type, **how)
+        wire.send(chunk(sent) if chunked else sent)
+        status, _, answer = wire.answer()
+    assert status == 202
+    assert len(json.loads(answer)["00081199"]["Value"]) == 1
+    assert httpx.get(f"{server.url}{path_of(files[0])}", headers=RAW).content == files[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "lines"),
+    [
+        (400, b"GET /dicom-web/studies?x=" + b"a" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n"),
+        (431, b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: " + b"a" * 20000 + b"\r\n\r\n"),
+        (400, b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n"),
+        (400, b"this is no HTTP\r\n\r\n"),
+    ],
+)
+def test_what_is_not_http_is_refused_as_everything_else(shared, status, lines):
+    with Wire(shared) as wire:
+        wire.send(lines)
+        found, headers, body = wire.answer()
+    assert found == status
+    assert headers["content-type"] == "application/json"
+    document = json.loads(body)
+    assert document["HttpStatus"] == status
+    assert document["Details"]
+
+
 def test_a_request_for_many_uids_fits(shared):
     uids = ",".join(f"1.2.840.113619.2.55.3.604688119.{n:022}" for n in range(90))
     answer = httpx.get(f"{shared.url}studies?StudyInstanceUID={uids}")

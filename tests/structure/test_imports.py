@@ -34,7 +34,7 @@ ALLOWED = {
     "providers": ASSEMBLY,
     "http": HTTP,
     "web": WEB,
-    "worker": set(),
+    "worker": {"http", "web"},
     "documents": ASSEMBLY,
     "launch": WEB | {"worker"},
     "cli": ALL - {"testing"},
