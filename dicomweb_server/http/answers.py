@@ -193,7 +193,8 @@ def requested_range(size: int) -> tuple[int, int] | None:
 
     Raises 416 when the range lies outside. Several ranges and other units are ignored.
     """
-    header = request.environ.get("HTTP_RANGE")
+    # A range is defined for GET alone (RFC 9110, 14.2).
+    header = request.environ.get("HTTP_RANGE") if request.method == "GET" else None
     match = _RANGE.match(header.replace(" ", "")) if header else None
     if match is None or match.group(1) == match.group(2) == "":
         return None

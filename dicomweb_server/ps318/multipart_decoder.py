@@ -46,12 +46,15 @@ class PartData:
 class PartEnd:
     """The part is over.
 
-    Not `complete`: its bytes must not be used, and `problem` says why in a sentence.
+    Not `complete`: its bytes must not be used, and `problem` says why in a sentence. `swallowed`:
+    delimiters that lay within the bytes that a wrong Content-Length declared; as many parts are
+    lost in them.
     """
 
     index: int
     complete: bool
     problem: str | None = None
+    swallowed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,8 @@ class MultipartDecoder:
         self._line_start = True  # the byte before the buffer's position ended a line
         self._missing = 0  # bytes of the declared Content-Length still to come
         self._declared = 0
+        self._swallowed = 0  # delimiters among the declared bytes
+        self._declared_tail = b""
         self._discarded = _Discarded("preamble")
         self._problem: str | None = None
         self._closing_seen = False
@@ -226,12 +231,20 @@ class MultipartDecoder:
     def _read_declared(self) -> bool:
         stop = min(len(self._buffer), self._at + self._missing)
         self._missing -= stop - self._at
+        self._count_delimiters(stop)
         self._give(self._at, stop)
         self._advance(stop)
         if self._missing:
             return False
         self._step = self._expect_delimiter
         return True
+
+    def _count_delimiters(self, stop: int) -> None:
+        """Those among the bytes taken unseen: they are lost if the declared length is wrong."""
+        buffer, at, reach = self._buffer, self._at, len(self._needle) - 1
+        seam = self._declared_tail + buffer[at : min(at + reach, stop)]
+        self._swallowed += seam.count(self._needle) + buffer.count(self._needle, at, stop)
+        self._declared_tail = (self._declared_tail + buffer[max(at, stop - reach) : stop])[-reach:]
 
     def _expect_delimiter(self) -> bool:
         """Right after the declared bytes: a delimiter, or the part has failed."""
@@ -286,6 +299,7 @@ class MultipartDecoder:
         # 18 digits: no machine holds more, and int() of a huge text is slow
         if declared.isascii() and declared.isdigit() and len(declared) <= 18:
             self._declared = self._missing = int(declared)
+            self._swallowed, self._declared_tail = 0, b""
             self._step = self._read_declared
         else:
             self._step = self._read_until_delimiter
@@ -293,7 +307,9 @@ class MultipartDecoder:
     def _end_part(self, problem: str | None) -> None:
         sentence = None if problem is None else f"Part {self._index + 1} failed: {problem}."
         self._in_part = False
-        self._events.append(PartEnd(self._index, problem is None, sentence))
+        swallowed = self._swallowed if problem is not None else 0
+        self._swallowed = 0
+        self._events.append(PartEnd(self._index, problem is None, sentence, swallowed))
 
     def _search_after_failure(self) -> bool:
         self._discarded = _Discarded("between parts")

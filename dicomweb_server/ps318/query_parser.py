@@ -17,6 +17,7 @@ _TAG = re.compile(r"\(?([0-9A-Fa-f]{4})[,|-]?([0-9A-Fa-f]{4})\)?\Z")
 _LIKE_A_TAG = re.compile(r"\(?(?:0[xX])?[0-9][0-9A-Za-z]{3}[,|-]?[0-9A-Za-z]{1,6}\)?\Z")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}\Z")
 _LARGEST_NUMBER: Final = 2**31 - 1
+_NO_PRIVATE_GROUPS: Final = frozenset({"0001", "0003", "0005", "0007", "FFFF"})  # PS3.5, 7.8.1
 
 # parameters of other sections of PS3.18: not for the search, and no mistake either
 _FOREIGN: Final = frozenset({"accept", "charset", "_method"})
@@ -178,7 +179,7 @@ def _resolve(name: str, dictionary: AttributeDictionary) -> str | None:
         return dictionary.resolve(name)
     tag = dictionary.resolve((found[1] + found[2]).upper())
     # a dictionary may read any digits as a tag; only private attributes can be of unknown VR
-    is_private = tag is not None and tag[3] in "13579BDF"
+    is_private = tag is not None and tag[3] in "13579BDF" and tag[:4] not in _NO_PRIVATE_GROUPS
     return None if tag is None or (dictionary.vr(tag) == "UN" and not is_private) else tag
 
 

@@ -25,6 +25,8 @@ def install_request_log(app: Flask) -> None:
         g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
     def end(answer: Response) -> Response:
+        if request.method == "OPTIONS" and not answer.content_length:
+            answer.headers.pop("Content-Type", None)
         answer.headers["X-Request-ID"] = g.request_id
         answer.headers["X-Content-Type-Options"] = "nosniff"
         unread = _has_body() and not g.get("body_was_read")

@@ -56,6 +56,10 @@ _POSSIBLE = (
 )
 
 
+_MOST_LOST = 1000
+"""Lost parts that an answer lists for one wrong length; a closing delimiter counts as one."""
+
+
 class _MultipartIntake:
     """Passes the parts of a body on to a batch, and notes what cannot be an instance."""
 
@@ -88,8 +92,10 @@ class _MultipartIntake:
                 case PartData(data):
                     if self._part is not None:
                         self._part.write(data)
-                case PartEnd(_, complete, problem):
+                case PartEnd(_, complete, problem, swallowed):
                     self._end(complete, problem or cut)
+                    sentence = "a part is lost within the Content-Length of the one before it"
+                    self.lost.extend([sentence] * min(swallowed, _MOST_LOST))
                 case Garbage(where, size, _, looks_like_a_part):
                     if looks_like_a_part or where == "between parts":
                         self.lost.append(f"{size} bytes {where} belong to no part")

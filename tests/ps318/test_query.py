@@ -481,3 +481,9 @@ def test_text_against_an_oracle(value, stored):
     expected = any(re.fullmatch(e, text, re.DOTALL) for e in expressions for text in clean)
     if all(each.strip("*") for each in alternatives):
         assert got is expected
+
+
+@pytest.mark.parametrize("key", ["FFFFFFFF", "00010002", "(0007,1001)"])
+def test_groups_that_no_private_attribute_can_have_are_refused(key):
+    with pytest.raises(BadRequest, match=r"not in the dictionary"):
+        parse_query([(key, "x")], "study", Dictionary(), case_sensitive=True)

@@ -118,6 +118,21 @@ def test_one_part_and_several_have_different_etags(client):
     assert one.headers["ETag"] != many.headers["ETag"]
 
 
+def test_parts_lost_in_a_wrong_length_are_counted(client):
+    files = [make_instance() for _ in range(4)]
+    body, content_type = multipart_body(files)
+    too_long = len(files[0]) + 2 * len(files[1])
+    wrong = body.replace(
+        b"application/dicom\r\n", b"application/dicom\r\nContent-Length: %d\r\n" % too_long, 1
+    )
+    answer = client.post(wrong, content_type)
+    assert answer.status_code == 202
+    assert identities(answer, "00081199") == [[uids_of(files[3])[2]]]
+    failed = answer.json.get("00081198", {}).get("Value", [])
+    others = answer.json.get("0008119A", {}).get("Value", [])
+    assert len(failed) + len(others) >= 3
+
+
 class TestStrictStore:
     ODD = make_instance(AccessionNumber="longer than sixteen characters")
 

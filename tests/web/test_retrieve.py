@@ -631,3 +631,12 @@ def test_a_file_that_is_gone_is_told(client, dicomweb_context, study):
     assert answer.status_code == 503
     assert answer.json["Details"]
     assert client.get(levels(study[0])[0]).status_code == 503
+
+
+def test_a_range_is_for_get_alone(client):
+    data = make_instance()
+    client.stored(data)
+    headers = {"Accept": "application/dicom; transfer-syntax=*", "Range": "bytes=0-9"}
+    answer = client.call("HEAD", f"/{path_of(data)}", headers=headers)
+    assert answer.status_code == 200
+    assert answer.content_length == len(data)
