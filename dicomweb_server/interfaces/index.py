@@ -90,7 +90,11 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class InstanceRecord:
-    """One indexed instance, as retrieval needs it. `row` is the index's own key."""
+    """One indexed instance, as retrieval needs it.
+
+    `row` is the index's own key; `revision` changes with everything that is known of the
+    instance, and is never used again.
+    """
 
     row: int
     patient_id: str
@@ -102,6 +106,7 @@ class InstanceRecord:
     blob: BlobRef
     size: int
     deflated: bool
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,13 +38,14 @@ Load = Callable[[InstanceRecord], Callable[[str], bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What an answer depends on; `etag` is its entity tag without quotes."""
+    """What an answer depends on; `fragments`: what was read in the same moment, if anything."""
 
     resource: Resource
     index_version: str
     base_url: str
     mode: str
     scope: Scope
+    fragments: tuple[tuple[InstanceRecord, bytes], ...] = ()
 
     def digest(self, *more: str) -> str:
         """A short text that differs whenever an answer may differ."""
@@ -80,17 +81,22 @@ class MetadataService:
 
     def version(self, resource: Resource, scope: Scope, base_url: str) -> Version | None:
         """What the answer depends on right now; None when there is nothing."""
-        found = self._index.version(resource, scope)
-        if found is None:
-            return None
-        mode = f"{self.mode(resource).fingerprint} {self._options}"
-        return Version(resource, found, base_url, mode, scope)
+        mode = self.mode(resource)
+        how = f"{mode.fingerprint} {self._options}"
+        if resource.instance is not None:
+            # So little that asking for its version first would cost more than reading it.
+            fragments = tuple(mode.fragments(resource, scope))
+            found = "-".join(f"{r.row:x}.{r.revision:x}" for r, _ in fragments)
+            return Version(resource, found, base_url, how, scope, fragments) if found else None
+        version = self._index.version(resource, scope)
+        return Version(resource, version, base_url, how, scope) if version else None
 
     def objects(self, version: Version) -> Iterator[tuple[InstanceRecord, bytes]]:
         """The JSON object of each instance, ready to be sent."""
         mode = self.mode(version.resource)
         plain = self._options == JsonOptions()
-        for record, fragment in mode.fragments(version.resource, version.scope):
+        fragments = version.fragments or mode.fragments(version.resource, version.scope)
+        for record, fragment in fragments:
             path = Resource(record.study_uid, record.series_uid, record.sop_uid).path
             base = f"{version.base_url}{path}/bulk/"
             load = None if plain else self._load(record)

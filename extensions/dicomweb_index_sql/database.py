@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
@@ -67,6 +68,10 @@ class Database:
         self._busy = busy_seconds
         self._lock = threading.Lock()
         self._engine: Engine | None = None
+        # Taking a connection out of SQLAlchemy's pool and giving it back costs as much as a small
+        # statement, so those that serve short reads, and the one that writes, stay out of it.
+        self._readers: list[_Reader] = []
+        self._writer: Connection | None = None
         self._pid = 0
         self._turn = Turn(f"{self.url.database}.turn")
 
@@ -76,6 +81,7 @@ class Database:
         if self._engine is None or self._pid != os.getpid():
             with self._lock:
                 if self._engine is None or self._pid != os.getpid():
+                    self._readers, self._writer = [], None
                     self._engine = self._create()
                     self._pid = os.getpid()
         return self._engine
@@ -109,8 +115,12 @@ class Database:
     def close(self) -> None:
         """Give all connections of this process back."""
         if self._engine is not None and self._pid == os.getpid():
+            while self._readers:
+                self._readers.pop().close()
+            if self._writer is not None:
+                self._writer.close()
             self._engine.dispose()
-        self._engine = None
+        self._readers, self._writer, self._engine = [], None, None
 
     @contextmanager
     def read(self, *, snapshot: bool = False) -> Iterator[Connection]:
@@ -134,11 +144,19 @@ class Database:
         """A cursor for reading with prepared statements, each of which sees committed data."""
         engine = self.engine
         with self._translated():
-            raw = engine.raw_connection()
+            reader = self._take_reader(engine)
             try:
-                yield Cursor(raw.cursor(), engine.dialect)
-            finally:
-                raw.close()
+                yield reader.cursor
+            except BaseException:
+                reader.close()
+                raise
+            self._readers.append(reader)
+
+    def _take_reader(self, engine: Engine) -> _Reader:
+        try:
+            return self._readers.pop()
+        except IndexError:
+            return _Reader(engine)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -147,29 +165,24 @@ class Database:
         BEGIN IMMEDIATE: a deferred transaction that turns to writing late fails when another
         process wrote meanwhile, however long the busy time-out is.
         """
-        with self._translated(), self.engine.connect() as connection:
-            if not self.is_sqlite:
-                with connection.begin():
-                    yield connection
-                return
+        engine = self.engine
+        if not self.is_sqlite:
+            with self._translated(), engine.begin() as connection:
+                yield connection
+            return
+        with self._translated(), self._turn.taken():
+            connection = self._writer = self._writer or engine.connect()
             raw = cursor_of(connection).raw
-            with self._turn.taken():
-                raw.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                    raw.execute("COMMIT")
-                except BaseException:
-                    self._roll_back(connection, raw)
-                    raise
-
-    @staticmethod
-    def _roll_back(connection: Connection, raw: Any) -> None:
-        try:
-            if raw.connection.in_transaction:
-                raw.execute("ROLLBACK")
-        except sqlite3.Error:
-            # A connection that is still inside of a transaction must not go back to the pool.
-            connection.invalidate()
+            raw.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                raw.execute("COMMIT")
+                connection.rollback()  # SQLAlchemy's own idea of a transaction, now empty
+            except BaseException:
+                self._writer = None
+                connection.invalidate()  # which also rolls back
+                connection.close()
+                raise
 
     def allocate(self, cursor: Cursor, count: int) -> int:
         """The first of `count` numbers that were never given out before.
@@ -206,6 +219,19 @@ class Database:
         """Raise `IndexUnavailable` unless the database answers."""
         with self.read() as connection:
             connection.execute(select(counters.c.value)).first()
+
+
+class _Reader:
+    """A connection in which every statement sees what is committed, and its one cursor."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._raw = engine.raw_connection()
+        self.cursor = Cursor(self._raw.cursor(), engine.dialect)
+
+    def close(self) -> None:
+        """Give the connection up: what it was doing may have failed."""
+        with contextlib.suppress(Exception):
+            self._raw.invalidate()
 
 
 def cursor_of(connection: Connection) -> Cursor:

@@ -39,6 +39,7 @@ _RECORD = (
     instances.c.blob,
     instances.c.size,
     instances.c.deflated,
+    instances.c.revision,
 )
 _POSITION = tuple_(instances.c.sort_number, instances.c.id)
 
@@ -92,7 +93,7 @@ def parameters(resource: Resource) -> dict[str, str]:
 
 
 def _record(row: Row, patient_id: str | None, study_uid: str, series_uid: str) -> InstanceRecord:
-    key, _, sop_uid, sop_class_uid, syntax, storage, blob, size, deflated = row[:9]
+    key, _, sop_uid, sop_class_uid, syntax, storage, blob, size, deflated, revision = row[:10]
     return InstanceRecord(
         row=key,
         patient_id=patient_id or "",
@@ -104,6 +105,7 @@ def _record(row: Row, patient_id: str | None, study_uid: str, series_uid: str) -
         blob=BlobRef(storage, blob),
         size=size,
         deflated=deflated,
+        revision=revision,
     )
 
 

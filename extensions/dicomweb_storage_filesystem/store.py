@@ -1,8 +1,8 @@
 """Blobs as files of a local (or shared) file system.
 
 A blob is written to `<key>.part`, flushed, renamed, and the folder is flushed: only then does
-`commit` return. Files of one process fill one folder before the next is begun, so that a batch
-needs one flush of a folder and not one for each file.
+`commit` return, and nobody knows its key before. Files of one process fill one folder before the
+next is begun, so that a batch needs one flush of a folder and not one for each file.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class _FileWriter(BlobWriter):
         self._finished: int | None = None
         self.committed = False
         self._store = store
-        self._path = store.root / key
-        self._part = self._path.with_name(self._path.name + ".part")
+        self._path = f"{store.root}/{key}"
+        self._part = f"{self._path}.part"
         self._file: int | None = None
         try:
             self._file = os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o640)
@@ -105,13 +105,13 @@ class _FileWriter(BlobWriter):
         except OSError as error:
             raise storage_error(error, f"writing to {self._store.root}") from error
 
-    def rename(self) -> Path:
+    def rename(self) -> str:
         """Show the blob under its key; the folder that is to be flushed."""
-        self._part.rename(self._path)
-        return self._path.parent
+        os.rename(self._part, self._path)
+        return os.path.dirname(self._path)
 
     def reader(self) -> BinaryIO:
-        return self._part.open("rb")
+        return open(self._part, "rb")
 
     def abort(self) -> None:
         if self.committed:
@@ -126,7 +126,7 @@ class _FileWriter(BlobWriter):
                 self.flushed.result()
         for path in (self._part, self._path):
             with contextlib.suppress(OSError):
-                path.unlink()
+                os.unlink(path)
 
 
 class FileSystemStore(BlobStore):
@@ -184,14 +184,19 @@ class FileSystemStore(BlobStore):
 
     def commit(self, writers: Sequence[BlobWriter]) -> None:
         mine = [writer for writer in writers if isinstance(writer, _FileWriter)]
-        if len(mine) > 1:
-            for writer in mine:
-                writer.flush_soon()
-        # A single file is flushed by this thread: waking another up takes longer than the disk.
-        for writer in mine:
-            writer.wait()
         try:
-            for folder in {writer.rename() for writer in mine}:
+            if len(mine) == 1 and mine[0].flushed is None:
+                # Flushed by this thread: waking another up takes longer than the disk. Renamed
+                # before, so that the file system writes its journal once for both.
+                folders = {mine[0].rename()}
+                mine[0].wait()
+            else:
+                for writer in mine:
+                    writer.flush_soon()
+                for writer in mine:
+                    writer.wait()
+                folders = {writer.rename() for writer in mine}
+            for folder in folders:
                 _flush_folder(folder)
         except OSError as error:
             raise storage_error(error, f"finishing files in {self.root}") from error
@@ -272,7 +277,7 @@ class FileSystemStore(BlobStore):
             self._pid = 0
 
 
-def _flush_folder(path: Path) -> None:
+def _flush_folder(path: str | Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
