@@ -64,6 +64,14 @@ class ServerContext:
     def storages(self) -> Storages:
         return self.services.storages
 
+    def prepare(self) -> None:
+        """Bring the schema up to date and make the storages ready, before the first use.
+
+        Raises `ConfigError` when a storage lost what the index knows to lie in it.
+        """
+        self.index.migrate()
+        self.storages.prepare(self.index.storages())
+
     def close(self) -> None:
         """Release what the providers hold."""
         for provider in self.providers.all():

@@ -236,7 +236,7 @@ def import_command(config: Path | None, paths: tuple[Path, ...], verbose: bool) 
     with opened(config) as context:
         if context.config[READ_ONLY]:
             raise click.ClickException("the configuration says ReadOnly: nothing can be imported")
-        context.index.migrate()
+        context.prepare()
         stopped = _import(context.services.ingest, paths, tally := _Tally())
     tally.show(verbose)
     if stopped:

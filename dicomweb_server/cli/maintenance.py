@@ -21,14 +21,15 @@ def migrate(config: Path | None) -> None:
 
 @click.command()
 @click.option("--repair", is_flag=True, help="Mend what can be mended without losing anything.")
+@click.option("--digests", is_flag=True, help="Read every file and compare its SHA-256.")
 @click.pass_obj
-def check(config: Path | None, repair: bool) -> None:
-    """Compare the index with itself and with the stored files.
+def check(config: Path | None, repair: bool, digests: bool) -> None:
+    """Compare the index with itself and with the stored files, by their sizes.
 
     Ends with status 1 if something is wrong and was not mended.
     """
     with opened(config) as context:
-        report = Maintenance(context.index, context.storages).check(repair=repair)
+        report = Maintenance(context.index, context.storages).check(repair=repair, digests=digests)
     for sentence in report.problems:
         click.echo(sentence)
     click.echo(report.summary)
@@ -44,7 +45,7 @@ def reindex(config: Path | None) -> None:
     Ends with status 1 if files could not be read.
     """
     with opened(config) as context:
-        context.index.migrate()
+        context.prepare()
         maintenance = Maintenance(context.index, context.storages)
         with click.progressbar(length=maintenance.count_blobs(), label="reindexing") as bar:
             report = maintenance.reindex(context.services.ingest.reading, bar.update)

@@ -80,25 +80,51 @@ def with_etag(answer: Response, etag: str) -> Response:
     return answer
 
 
-def file_answer(path: Path, media_type: str, *, encoding: str = "") -> Response:
-    """A whole file, sent by the kernel. Raises `FileNotFoundError`."""
+def file_answer(
+    path: Path, media_type: str, *, encoding: str = "", size: int | None = None
+) -> Response:
+    """A whole file, sent by the kernel. Raises `FileNotFoundError`.
+
+    `size`: bytes that it must have; `WrongSize` is raised when it has others.
+    """
     file = path.open("rb")
-    size = path.stat().st_size
+    found = os.fstat(file.fileno()).st_size
+    if size not in (None, found):
+        file.close()
+        raise WrongSize(found)
     answer = Response(
         wrap_file(request.environ, file, _BLOCK), content_type=media_type, direct_passthrough=True
     )
-    answer.content_length = size
+    answer.content_length = found
     if encoding:
         answer.headers["Content-Encoding"] = encoding
     return answer
 
 
+class WrongSize(Exception):
+    """A file has another size than it must have; `found` is in bytes."""
+
+    def __init__(self, found: int) -> None:
+        super().__init__(found)
+        self.found = found
+
+
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A piece of an answer that is a whole file; raises `FileNotFoundError` when made."""
+    """A piece of an answer that is a whole file of `size` bytes."""
 
     file: BinaryIO
     size: int
+
+    @classmethod
+    def open(cls, path: Path, size: int) -> LocalFile:
+        """Open it; raises `FileNotFoundError`, or `WrongSize` when it has another size."""
+        file = path.open("rb", buffering=0)
+        found = os.fstat(file.fileno()).st_size
+        if found != size:
+            file.close()
+            raise WrongSize(found)
+        return cls(file, size)
 
 
 Piece = bytes | LocalFile

@@ -55,6 +55,15 @@ class BlobRef:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobEntry:
+    """A blob that an instance needs: its size in bytes, and its SHA-256 in lower-case hex."""
+
+    ref: BlobRef
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """How an instance came here. `kind` is for example "STOW-RS" or "import"."""
 
@@ -81,11 +90,15 @@ class NewInstance:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """The result for one `NewInstance`; `discarded` is the blob that nobody needs any more."""
+    """The result for one `NewInstance`; `discarded` is the blob that nobody needs any more.
+
+    `kept` is what the index has instead, if the outcome is KEPT.
+    """
 
     outcome: Outcome
     ids: OrthancIds
     discarded: BlobRef | None
+    kept: BlobEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +261,12 @@ class Index(Provider, ABC):
         """How much there is."""
 
     @abstractmethod
-    def blobs(self) -> Iterator[tuple[BlobRef, int]]:
-        """Every blob that an indexed instance needs, with its size in bytes."""
+    def blobs(self) -> Iterator[BlobEntry]:
+        """Every blob that an indexed instance needs."""
+
+    @abstractmethod
+    def storages(self) -> frozenset[str]:
+        """The aliases of the storages in which instances lie; MUST be quick."""
 
     @abstractmethod
     def knows(self, blobs: Sequence[BlobRef]) -> set[BlobRef]:

@@ -76,6 +76,14 @@ class BlobStore(Provider, ABC):
     call from many threads and processes at once.
     """
 
+    def prepare(self, *, fresh: bool) -> None:  # doing nothing is right
+        """Called once before the archive is used; MAY make the place where the blobs lie.
+
+        `fresh`: the index knows no instance in this storage. If it does, and the storage finds
+        its place empty, it MUST raise `StorageError`: a disk that is not mounted is not an empty
+        archive. A place that vanishes later MUST NOT be made again by the other methods.
+        """
+
     @abstractmethod
     def create(self) -> BlobWriter:
         """A writer with a fresh key."""

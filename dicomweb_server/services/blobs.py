@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dicomweb_server.dicom.meta import read_meta
 from dicomweb_server.interfaces.index import InstanceRecord
+from dicomweb_server.interfaces.storage import StorageError
 from dicomweb_server.services.storages import Storages
 
 CHUNK = 4 << 20
@@ -22,6 +23,14 @@ Read = Callable[[int, int], bytes]
 def local_path(storages: Storages, record: InstanceRecord) -> Path | None:
     """A file with exactly the bytes of the instance, if its storage has one."""
     return storages.of(record.blob).local_path(record.blob.key)
+
+
+def cut(record: InstanceRecord, size: int) -> StorageError:
+    """The error for a file that is shorter than the index says."""
+    return StorageError(
+        f"the file of the instance {record.sop_uid} has {size} bytes instead of {record.size}: "
+        f"run `dicomweb-server check`"
+    )
 
 
 def reader(storages: Storages, record: InstanceRecord) -> Read:
@@ -64,10 +73,18 @@ def _inflated(read: Read, size: int, offset: int, length: int) -> Iterator[bytes
 def stream(storages: Storages, record: InstanceRecord) -> Iterator[bytes]:
     """The stored file in large pieces; raises `BlobNotFound` before the first piece."""
     if record.size <= CHUNK:
-        yield storages.of(record.blob).read(record.blob.key, 0, record.size)
+        whole = storages.of(record.blob).read(record.blob.key, 0, record.size)
+        if len(whole) < record.size:
+            raise cut(record, len(whole))
+        yield whole
         return
+    left = record.size
     with storages.of(record.blob).open(record.blob.key) as file:
-        while chunk := file.read(CHUNK):
+        while left > 0:
+            chunk = file.read(min(CHUNK, left))
+            if not chunk:
+                raise cut(record, record.size - left)
+            left -= len(chunk)
             yield chunk
 
 
@@ -77,6 +94,6 @@ def stream_range(read: Read, offset: int, length: int) -> Iterator[bytes]:
     while offset < end:
         chunk = read(offset, min(CHUNK, end - offset))
         if not chunk:
-            return
+            raise StorageError("a stored file is shorter than it was; `check` names it")
         offset += len(chunk)
         yield chunk

@@ -317,10 +317,19 @@ class Batch:
             self.service.forget([item.new.blob for item in stored])
             raise
         for item, result in zip(stored, added, strict=True):
-            self.results[item.position] = replace(
-                item.known, orthanc_id=result.ids.instance, outcome=result.outcome
-            )
-        self.service.discard(added)
+            self._take(item, result)
+
+    def _take(self, item: _Queued, added: Added) -> None:
+        try:
+            done = self.service.healed(item.new, added)
+        except (StorageError, IndexFailure) as error:
+            self._failed(item, error)
+            self.service.discard(added)
+            return
+        self.results[item.position] = replace(
+            item.known, orthanc_id=done.ids.instance, outcome=done.outcome
+        )
+        self.service.discard(done)
 
 
 class IngestService:
@@ -352,12 +361,21 @@ class IngestService:
             return known
         return replace(known, warning=DATA_SET_DOES_NOT_MATCH_SOP_CLASS_WARNING, message=found)
 
-    def discard(self, added: Sequence[Added]) -> None:
-        """Delete the blobs that nobody needs any more; what fails is found by `check`."""
-        for result in added:
-            if result.discarded is not None:
-                with contextlib.suppress(StorageError):
-                    self.storages.delete(result.discarded)
+    def healed(self, new: NewInstance, added: Added) -> Added:
+        """The same, unless what the archive wanted to keep instead is lost or cut.
+
+        Who sends an instance again is told that it is safe here: so it must be.
+        """
+        if added.kept is None or self.storages.is_whole(added.kept):
+            return added
+        log.warning("the file %s is lost or cut: it is replaced", added.kept.ref.key)
+        return self.index.add([new], overwrite=Overwrite.ALWAYS)[0]
+
+    def discard(self, added: Added) -> None:
+        """Delete the blob that nobody needs any more; what fails is found by `check`."""
+        if added.discarded is not None:
+            with contextlib.suppress(StorageError):
+                self.storages.delete(added.discarded)
 
     def forget(self, blobs: Sequence[BlobRef]) -> None:
         """Delete blobs whose commit to the index failed, unless it went through after all."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from dicomweb_server.dicom import DicomError
-from dicomweb_server.interfaces.index import BlobRef, Index, NewInstance, Origin
+from dicomweb_server.interfaces.index import BlobEntry, BlobRef, Index, NewInstance, Origin
 from dicomweb_server.interfaces.storage import BlobInfo, BlobStore, StorageError
 from dicomweb_server.services.reading import Reading, ReadingOptions
 from dicomweb_server.services.storages import Storages
@@ -48,10 +49,13 @@ class Maintenance:
 
     # --- check -----------------------------------------------------------------------------
 
-    def check(self, *, repair: bool = False) -> Report:
-        """Missing, wrong and superfluous blobs, and rows that contradict each other."""
+    def check(self, *, repair: bool = False, digests: bool = False) -> Report:
+        """Missing, wrong and superfluous blobs, and rows that contradict each other.
+
+        `digests`: every blob is read, to find bytes that changed.
+        """
         contradictions = self._index.verify(repair=repair)
-        lost = list(self._lost())
+        lost = list(self._lost(digests=digests))
         young, old = self._orphans(repair=repair)
         problems = [*contradictions, *lost]
         problems += [f"{ref.storage}: {ref.key} belongs to no instance" for ref in old]
@@ -64,17 +68,25 @@ class Maintenance:
         )
         return Report(tuple(problems), summary, unresolved)
 
-    def _lost(self) -> Iterator[str]:
-        """Instances whose bytes are not there or have another size."""
-        for ref, size in self._index.blobs():
-            try:
-                found = self._storages.of(ref).size(ref.key)
-            except StorageError as error:
-                if self._index.knows([ref]):  # else it was deleted while we looked
-                    yield f"{ref.storage}: {error}"
-                continue
-            if found != size:
-                yield f"{ref.storage}: {ref.key} has {found} bytes, the index says {size}"
+    def _lost(self, *, digests: bool) -> Iterator[str]:
+        """Instances whose bytes are not there or are others."""
+        for entry in self._index.blobs():
+            problem = self._problem(entry, digests=digests)
+            if problem and self._index.knows([entry.ref]):  # else it was deleted while we looked
+                yield f"{entry.ref.storage}: {problem}"
+
+    def _problem(self, entry: BlobEntry, *, digests: bool) -> str | None:
+        key = entry.ref.key
+        try:
+            store = self._storages.of(entry.ref)
+            found = store.size(key)
+            if found != entry.size:
+                return f"{key} has {found} bytes, the index says {entry.size}"
+            if digests and _sha256(store, key) != entry.sha256:
+                return f"{key} has other bytes than were stored: its SHA-256 differs"
+        except StorageError as error:
+            return str(error)
+        return None
 
     def _orphans(self, *, repair: bool) -> tuple[int, list[BlobRef]]:
         """How many young blobs nobody needs, and the old ones; those are deleted if asked."""
@@ -109,6 +121,14 @@ class Maintenance:
                 count += self._index.reindex(news)
                 progress(len(page))
         return Report(tuple(problems), f"{count} instances are indexed")
+
+
+def _sha256(store: BlobStore, key: str) -> str:
+    digest = hashlib.sha256()
+    with store.open(key) as file:
+        while data := file.read(_READ):
+            digest.update(data)
+    return digest.hexdigest()
 
 
 def _is_finished(info: BlobInfo) -> bool:

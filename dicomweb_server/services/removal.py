@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 from dataclasses import dataclass
 
 from dicomweb_server.interfaces.auth import Scope
@@ -10,6 +10,16 @@ from dicomweb_server.interfaces.index import Index
 from dicomweb_server.interfaces.storage import StorageError
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services.storages import Storages
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How many instances were deleted, and how many of their files could not be."""
+
+    instances: int
+    left: int
 
 
 @dataclass(frozen=True)
@@ -19,10 +29,14 @@ class RemovalService:
     index: Index
     storages: Storages
 
-    def delete(self, resource: Resource, scope: Scope) -> int:
-        """How many instances were deleted; bytes that cannot be unlinked are found by `check`."""
+    def delete(self, resource: Resource, scope: Scope) -> Removed:
+        """What became of a resource; bytes that cannot be unlinked now are found by `check`."""
         blobs = self.index.delete(resource, scope)
+        left = 0
         for blob in blobs:
-            with contextlib.suppress(StorageError):
+            try:
                 self.storages.delete(blob)
-        return len(blobs)
+            except StorageError as error:
+                left += 1
+                log.warning("the file %s of a deleted instance is left: %s", blob.key, error)
+        return Removed(len(blobs), left)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from dicomweb_server.interfaces.index import BlobRef
-from dicomweb_server.interfaces.storage import BlobStore, StorageError
+from dicomweb_server.config import ConfigError
+from dicomweb_server.interfaces.index import BlobEntry, BlobRef
+from dicomweb_server.interfaces.storage import BlobNotFound, BlobStore, StorageError
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,30 @@ class Storages:
                 f"configured are {', '.join(sorted(self.by_alias))}"
             )
         return store
+
+    def prepare(self, used: Collection[str]) -> None:
+        """Make the storages ready; `used` are the aliases that the index knows instances in.
+
+        Raises `ConfigError` when one of those is not configured, or has lost what it held.
+        """
+        missing = sorted(set(used) - self.by_alias.keys())
+        if missing:
+            raise ConfigError(
+                f"Storages: instances lie in the storage {missing[0]!r}, which is not configured; "
+                f"configured are {', '.join(sorted(self.by_alias))}"
+            )
+        for alias, store in self.by_alias.items():
+            try:
+                store.prepare(fresh=alias not in used)
+            except StorageError as error:
+                raise ConfigError(f"Storages.{alias}: {error}") from error
+
+    def is_whole(self, entry: BlobEntry) -> bool:
+        """Whether a blob is there in its full length; raises `StorageError` if nobody knows."""
+        try:
+            return self.of(entry.ref).size(entry.ref.key) == entry.size
+        except BlobNotFound:
+            return False
 
     def delete(self, ref: BlobRef) -> None:
         """Forget a blob."""

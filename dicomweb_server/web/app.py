@@ -98,7 +98,7 @@ def create_app(
     """
     context = create_context(config, beside=beside, extra=extra)
     check_access(context)
-    context.index.migrate()
+    context.prepare()
     return build_app(context)
 
 

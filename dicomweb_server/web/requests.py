@@ -6,6 +6,7 @@ import logging
 import re
 import time
 import uuid
+from urllib.parse import quote
 
 from flask import Flask, Response, g, request
 
@@ -13,6 +14,7 @@ from dicomweb_server.web.access import remote_address
 from dicomweb_server.web.body import finish_early
 
 access_log = logging.getLogger("dicomweb_server.access")
+_PLAIN = "/:,;=@!$&'()*+"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -38,7 +40,7 @@ def install_request_log(app: Flask) -> None:
                 remote_address() or "-",
                 getattr(g.get("identity"), "user", "") or "-",
                 request.method,
-                request.path,
+                quote(request.path, safe=_PLAIN),
                 answer.status_code,
                 (time.perf_counter() - g.started) * 1000,
                 g.request_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 
 import orjson
 from flask import Response, g, request
@@ -14,6 +15,7 @@ from dicomweb_server.http.access import current_context
 from dicomweb_server.http.answers import (
     LocalFile,
     Piece,
+    WrongSize,
     accepts_gzip,
     choose,
     file_answer,
@@ -109,10 +111,14 @@ def _single(service: RetrieveService, delivery: Delivery) -> Response:
         return with_etag(stream_answer(service.content(delivery), content_type), etag)
     path = blobs.local_path(service.storages, record)
     if path is not None and "HTTP_RANGE" not in request.environ:
-        with contextlib.suppress(FileNotFoundError):
-            answer = with_etag(file_answer(path, content_type), etag)
+        try:
+            answer = with_etag(file_answer(path, content_type, size=record.size), etag)
             answer.headers["Accept-Ranges"] = "bytes"
             return answer
+        except FileNotFoundError:
+            pass  # the storage says what is wrong
+        except WrongSize as error:
+            raise blobs.cut(record, error.found) from error
     read = blobs.reader(service.storages, record)
 
     def stream(offset: int, length: int) -> Iterator[bytes]:
@@ -145,14 +151,24 @@ def _multipart(
     return stream_answer(pieces(), encoder.content_type(DICOM), length=length)
 
 
+def _local_file(path: Path, record: InstanceRecord) -> LocalFile | None:
+    """The file of an instance; None if it is gone. Raises `StorageError` when it is cut."""
+    try:
+        return LocalFile.open(path, record.size)
+    except FileNotFoundError:
+        return None
+    except WrongSize as error:
+        raise blobs.cut(record, error.found) from error
+
+
 def _part(
     service: RetrieveService, encoder: MultipartEncoder, delivery: Delivery
 ) -> Iterator[Piece]:
     if delivery.as_stored:
         path = blobs.local_path(service.storages, delivery.record)
         if path is not None:
-            with contextlib.suppress(FileNotFoundError):
-                file = LocalFile(path.open("rb", buffering=0), delivery.record.size)
+            file = _local_file(path, delivery.record)
+            if file is not None:
                 yield encoder.part_header(DICOM, file.size)
                 yield file
                 yield PART_END

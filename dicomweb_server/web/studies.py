@@ -71,9 +71,13 @@ def _delete_routes(routes: Blueprint) -> None:
     @requires(Action.DELETE)
     def remove(study: str, series: str | None = None, instance: str | None = None) -> Response:
         resource = Resource(study, series, instance)
-        if not current_context().services.removal.delete(resource, g.scope):
+        removed = current_context().services.removal.delete(resource, g.scope)
+        if not removed.instances:
             raise HttpError(404, f"there is no {resource.path}")
         answer = Response(status=204)
+        if removed.left:
+            sentence = f"{removed.left} files could not be deleted; the log names them"
+            answer.headers["Warning"] = f'299 dicomweb-server "{sentence}"'
         del answer.headers["Content-Type"]  # there is no content
         return answer
 

@@ -72,12 +72,15 @@ class Database:
         # statement, so those that serve short reads, and the one that writes, stay out of it.
         self._readers: list[_Reader] = []
         self._writer: Connection | None = None
+        self._identity: tuple[int, int] | None = None
         self._pid = 0
         self._turn = Turn(f"{self.url.database}.turn")
 
     @property
     def engine(self) -> Engine:
-        """The engine of this process."""
+        """The engine of this process; of the file that is there now, if it is one of SQLite."""
+        if self.is_sqlite:
+            self._look_for_the_file()
         if self._engine is None or self._pid != os.getpid():
             with self._lock:
                 if self._engine is None or self._pid != os.getpid():
@@ -85,6 +88,29 @@ class Database:
                     self._engine = self._create()
                     self._pid = os.getpid()
         return self._engine
+
+    def _look_for_the_file(self) -> None:
+        """A file that was deleted while it was open takes writes, and loses them."""
+        try:
+            status = os.stat(self.url.database or "")  # noqa: PTH116  # twice in each request
+        except OSError:
+            raise self._unavailable(
+                f"the index {self.url.database} is gone"
+                if self._identity is not None
+                else f"there is no index {self.url.database} yet: run `dicomweb-server migrate`"
+            ) from None
+        identity = (status.st_dev, status.st_ino)
+        if self._identity not in (None, identity):
+            self.close()  # another file took its place, for example a restored one
+        self._identity = identity
+
+    def create_file(self) -> None:
+        """Make the empty file of a new SQLite database; nothing else makes it."""
+        if self.is_sqlite and self.url.database and self._identity is None:
+            with self._translated():
+                path = Path(self.url.database)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch(0o640)
 
     def _create(self) -> Engine:
         if not self.is_sqlite:
@@ -94,8 +120,6 @@ class Database:
                 raise self._unavailable(
                     f"the driver {error.name} of this kind of database is not installed"
                 ) from error
-        if self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(
             self.url,
             poolclass=QueuePool,
@@ -165,12 +189,12 @@ class Database:
         BEGIN IMMEDIATE: a deferred transaction that turns to writing late fails when another
         process wrote meanwhile, however long the busy time-out is.
         """
-        engine = self.engine
         if not self.is_sqlite:
-            with self._translated(), engine.begin() as connection:
+            with self._translated(), self.engine.begin() as connection:
                 yield connection
             return
         with self._translated(), self._turn.taken():
+            engine = self.engine
             connection = self._writer = self._writer or engine.connect()
             raw = cursor_of(connection).raw
             raw.execute("BEGIN IMMEDIATE")
@@ -199,12 +223,19 @@ class Database:
             yield
         except DBAPIError as error:
             raise self._translate(str(error.orig)) from error
-        except self.engine.dialect.loaded_dbapi.Error as error:  # of a prepared statement
+        except self._driver_errors() as error:  # of a prepared statement
             raise self._translate(str(error)) from error
         except SQLAlchemyError as error:
             raise self._unavailable(f"the database cannot be used: {error}") from error
         except OSError as error:
-            raise self._unavailable(f"the database cannot be used: {error.strerror}") from error
+            where = f"{error.filename}: " if error.filename else ""
+            raise self._unavailable(
+                f"the database cannot be used: {where}{error.strerror}"
+            ) from error
+
+    def _driver_errors(self) -> type[Exception]:
+        engine = self._engine
+        return engine.dialect.loaded_dbapi.Error if engine is not None else sqlite3.Error
 
     def _translate(self, message: str) -> Exception:
         lower = message.lower()

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC
 
-from sqlalchemy import or_, select, tuple_
+from sqlalchemy import func, or_, select, tuple_
 
 from dicomweb_index_sql import maintenance, migration, reads, search
 from dicomweb_index_sql.conditions import answers
@@ -20,6 +20,7 @@ from dicomweb_index_sql.writer import BatchWriter
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import (
     Added,
+    BlobEntry,
     BlobRef,
     Change,
     Details,
@@ -129,11 +130,12 @@ class SqlIndex(Index):
     def statistics(self) -> Statistics:
         return maintenance.statistics(self.database)
 
-    def blobs(self) -> Iterator[tuple[BlobRef, int]]:
+    def blobs(self) -> Iterator[BlobEntry]:
+        columns = instances.c
         last = 0
         while True:
             statement = (
-                select(instances.c.id, instances.c.storage, instances.c.blob, instances.c.size)
+                select(columns.id, columns.storage, columns.blob, columns.size, columns.sha256)
                 .where(instances.c.id > last)
                 .order_by(instances.c.id)
                 .limit(_BLOB_PAGE)
@@ -141,10 +143,23 @@ class SqlIndex(Index):
             with self.database.read() as connection:
                 page = connection.execute(statement).all()
             for row in page:
-                yield BlobRef(row.storage, row.blob), row.size
+                yield BlobEntry(BlobRef(row.storage, row.blob), row.size, row.sha256)
             if len(page) < _BLOB_PAGE:
                 return
             last = page[-1].id
+
+    def storages(self) -> frozenset[str]:
+        # From one alias to the next by way of the index: DISTINCT would look at every row.
+        found: list[str] = []
+        with self.database.read() as connection:
+            while True:
+                smallest = select(func.min(instances.c.storage))
+                if found:
+                    smallest = smallest.where(instances.c.storage > found[-1])
+                alias = connection.execute(smallest).scalar()
+                if alias is None:
+                    return frozenset(found)
+                found.append(alias)
 
     def knows(self, blobs: Sequence[BlobRef]) -> set[BlobRef]:
         known: set[BlobRef] = set()

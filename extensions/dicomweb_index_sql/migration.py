@@ -57,6 +57,7 @@ def require_current(database: Database) -> None:
 
 def migrate(database: Database) -> str:
     """Bring the schema up to date; a sentence about what was done."""
+    database.create_file()
     with _alone(database):
         with database.read() as connection:
             before = current(connection)
@@ -85,7 +86,6 @@ def _alone(database: Database) -> Iterator[None]:
     """Only one process of all nodes is in here: three at once failed in two of three tries."""
     if database.is_sqlite:
         path = Path(str(database.url.database) + ".migrate-lock")
-        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

@@ -23,7 +23,14 @@ from dicomweb_index_sql.schema import (
 from dicomweb_index_sql.statements import INSERT, UPDATE, chunks, lookup, write_log
 from dicomweb_server.dicom import OrthancIds, orthanc_ids
 from dicomweb_server.dicom.version import READER_VERSION
-from dicomweb_server.interfaces.index import Added, BlobRef, NewInstance, Outcome, Overwrite
+from dicomweb_server.interfaces.index import (
+    Added,
+    BlobEntry,
+    BlobRef,
+    NewInstance,
+    Outcome,
+    Overwrite,
+)
 from dicomweb_server.ps318.attributes import MODALITY, available_transfer_syntaxes
 from dicomweb_server.ps318.query_model import QueryLevel
 
@@ -121,7 +128,9 @@ class BatchWriter:
         )
         old = BlobRef(known["storage"], known["blob"])
         if not changed:
-            return Added(Outcome.KEPT, ids, new.blob)
+            return Added(
+                Outcome.KEPT, ids, new.blob, BlobEntry(old, known["size"], known["sha256"])
+            )
         self._replace(known, new, ids)
         return Added(Outcome.REPLACED, ids, old)
 

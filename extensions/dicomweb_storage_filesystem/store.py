@@ -37,6 +37,9 @@ PATH = Option(
 _KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{32}(\.part)?")
 _FILES_PER_FOLDER = 1000
 _FLUSHERS = 8
+_MARK = ".dicomweb-storage"
+"""A file that shows that a folder is ours: an empty mount point lacks it."""
+_ROOM = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -170,7 +173,27 @@ class FileSystemStore(BlobStore):
                 self._folder, self._used = folder, 0
             return self._folder
 
+    def prepare(self, *, fresh: bool) -> None:
+        mark = self.root / _MARK
+        if mark.exists():
+            return
+        if not fresh:
+            raise StorageError(
+                f"{self.root} lacks the file {_MARK}, though instances should lie there; is its "
+                f"disk mounted? If these are the right files, create that file"
+            )
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            mark.write_text("Instances of dicomweb-server. Do not delete this file.\n")
+        except OSError as error:
+            raise storage_error(error, f"creating the folder {self.root}") from error
+
+    def _require_mark(self) -> None:
+        if not (self.root / _MARK).exists():
+            raise StorageError(f"the folder {self.root} is gone; is its disk mounted?")
+
     def _make_folder(self, folder: str) -> None:
+        self._require_mark()
         path = self.root / folder
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -262,13 +285,12 @@ class FileSystemStore(BlobStore):
         return self._path(key)
 
     def check(self) -> None:
-        path = self.root
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise storage_error(error, f"creating the folder {path}") from error
-        if not os.access(path, os.W_OK | os.X_OK):
-            raise StorageError(f"the folder {path} cannot be written to")
+        self._require_mark()
+        if not os.access(self.root, os.W_OK | os.X_OK):
+            raise StorageError(f"the folder {self.root} cannot be written to")
+        status = os.statvfs(self.root)
+        if status.f_bavail * status.f_frsize < _ROOM:
+            raise StorageFull(f"there is no room left in {self.root}")
 
     def close(self) -> None:
         with self._lock:

@@ -170,7 +170,7 @@ def test_checking_a_database_without_tables_is_a_sentence(operator):
 
 def test_reindexing(operator, files):
     operator.call("import", str(files))
-    blobs = [p for p in (operator.folder / "data" / "instances").rglob("*") if p.is_file()]
+    blobs = [p for p in (operator.folder / "data" / "instances").rglob("[!.]*") if p.is_file()]
     (operator.folder / "data" / "index.sqlite").unlink()
     for path in (operator.folder / "data").glob("index.sqlite-*"):
         path.unlink()
@@ -233,6 +233,20 @@ def test_what_was_imported_is_what_lies_there(operator, tmp_path):
     data = make_instance(pixels=bytes(3000))
     (tmp_path / "x.dcm").write_bytes(data)
     operator.call("import", str(tmp_path / "x.dcm"))
-    (blob,) = (p for p in (operator.folder / "data" / "instances").rglob("*") if p.is_file())
+    (blob,) = (p for p in (operator.folder / "data" / "instances").rglob("[!.]*") if p.is_file())
     assert blob.read_bytes() == data
     assert uids_of(blob.read_bytes()) == uids_of(data)
+
+
+def test_changed_bytes_are_found_by_their_digest(operator, tmp_path):
+    data = make_instance(pixels=bytes(3000))
+    (tmp_path / "x.dcm").write_bytes(data)
+    operator.call("import", str(tmp_path / "x.dcm"))
+    folder = operator.folder / "data" / "instances"
+    (blob,) = (p for p in folder.rglob("[!.]*") if p.is_file())
+    blob.write_bytes(data[:-1] + b"x")
+    assert operator.call("check").exit_code == 0
+    done = operator.call("check", "--digests")
+    assert done.exit_code == 1
+    assert blob.name in done.output
+    assert "SHA-256" in done.output

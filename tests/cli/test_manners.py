@@ -7,8 +7,10 @@ from pathlib import Path
 import pydicom
 import pytest
 from click.testing import CliRunner
+from dicomweb_storage_filesystem import FileSystemStore
 
 from dicomweb_server.cli.main import cli
+from dicomweb_server.interfaces.storage import StorageError
 from dicomweb_server.testing.dicom import make_instance
 
 COMMAND = '''
@@ -196,10 +198,14 @@ def test_a_read_only_archive_takes_nothing(folder):
     assert not (folder / "data").exists()
 
 
-def test_an_archive_that_takes_nothing_ends_the_import(folder):
+def test_an_archive_that_takes_nothing_ends_the_import(folder, monkeypatch):
+    def refuse(_):
+        raise StorageError("the disk is gone")
+
+    monkeypatch.setattr(FileSystemStore, "create", refuse)
     for number in range(70):
         (folder / f"{number:02}.dcm").write_bytes(make_instance())
-    path = configure(folder, Storages={"default": {"Type": "filesystem", "Path": "/proc/nowhere"}})
+    path = configure(folder)
     done = call("import", *(f"{number:02}.dcm" for number in range(70)), "--config", path)
     assert done.exit_code == 1
     assert "32 refused" in done.output

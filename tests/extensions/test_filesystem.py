@@ -19,12 +19,14 @@ from dicomweb_server.testing.providers import build_provider
 @pytest.fixture
 def store(tmp_path):
     store = build_provider(FileSystemStore, tmp_path, {"Path": "files"})
+    store.prepare(fresh=True)
     yield store
     store.close()
 
 
 def files(store):
-    return [path for path in store.root.rglob("*") if path.is_file()]
+    """Every blob; not the file that marks the folder."""
+    return [path for path in store.root.rglob("[!.]*") if path.is_file()]
 
 
 def fail(error):
@@ -93,6 +95,7 @@ def test_a_limit_of_the_kernel_is_met(tmp_path):
         from dicomweb_server.interfaces.storage import StorageFull
         from dicomweb_server.testing.providers import build_provider
         store = build_provider(FileSystemStore, Path(sys.argv[1]))
+        store.prepare(fresh=True)
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
         store.put([b"a" * 9_000])
@@ -133,8 +136,9 @@ def test_a_folder_that_cannot_be_written():
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         closed = Path(folder, "closed")
-        closed.mkdir(mode=0o555)
         store = build_provider(FileSystemStore, Path(folder), {"Path": "closed"})
+        store.prepare(fresh=True)
+        closed.chmod(0o555)
 
         def work():
             for call in (store.check, store.create):
@@ -146,12 +150,34 @@ def test_a_folder_that_cannot_be_written():
         lines = in_child(work)
         assert len(lines) == 2
         assert all(str(closed) in line for line in lines)
-        assert list(closed.iterdir()) == []
+        assert list(closed.glob("[!.]*")) == []
 
 
-def test_check_makes_the_folder(store):
+def test_the_folder_is_made_at_the_start_and_never_again(store):
     store.check()
-    assert store.root.is_dir()
+    store.put([b"x"])
+    store.root.rename(store.root.with_name("elsewhere"))
+    with pytest.raises(StorageError, match="files"):
+        store.check()
+    with pytest.raises(StorageError):
+        store.put([b"x"])
+    assert not store.root.exists()
+
+
+def test_an_empty_mount_point_is_no_empty_archive(tmp_path):
+    (tmp_path / "files").mkdir()
+    store = build_provider(FileSystemStore, tmp_path, {"Path": "files"})
+    with pytest.raises(StorageError, match="mounted"):
+        store.prepare(fresh=False)
+    store.prepare(fresh=True)
+    build_provider(FileSystemStore, tmp_path, {"Path": "files"}).prepare(fresh=False)
+
+
+def test_a_full_disk_is_not_ready(store, monkeypatch):
+    full = os.statvfs_result((4096, 4096, 1000, 0, 0, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: full)
+    with pytest.raises(StorageFull, match="room"):
+        store.check()
 
 
 def test_check_names_what_is_in_the_way(tmp_path):

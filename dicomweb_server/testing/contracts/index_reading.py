@@ -8,7 +8,7 @@ import pytest
 
 from dicomweb_server.dicom import PixelData
 from dicomweb_server.interfaces.auth import EVERYTHING, NOTHING
-from dicomweb_server.interfaces.index import BlobRef, Index, Statistics
+from dicomweb_server.interfaces.index import BlobEntry, BlobRef, Index, Statistics
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.testing.dicom import DEFLATED, EXPLICIT, IMPLICIT, make_instance, make_study
 from dicomweb_server.testing.instances import new_instance
@@ -133,7 +133,9 @@ class IndexReading:
     def test_blobs_and_knows_agree(self, index: Index) -> None:
         news = [new_instance() for _ in range(5)]
         index.add(news)
-        assert dict(index.blobs()) == {new.blob: new.size for new in news}
+        entries = {entry.ref: entry for entry in index.blobs()}
+        assert entries == {n.blob: BlobEntry(n.blob, n.size, n.sha256) for n in news}
+        assert index.storages() == {new.blob.storage for new in news}
         unknown = [BlobRef("default", "x"), BlobRef("x", news[0].blob.key)]
         assert index.knows([*unknown, *(n.blob for n in news)]) == {n.blob for n in news}
         assert index.knows([]) == set()

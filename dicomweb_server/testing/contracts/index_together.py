@@ -59,7 +59,7 @@ class IndexTogether:
         outcomes = Counter(result.outcome for result in results)
         assert outcomes == {Outcome.STORED: 1, Outcome.KEPT: THREADS - 1}
         discarded = {result.discarded for result in results} - {None}
-        assert {ref for ref, _ in index.blobs()} == {new.blob for new in news} - discarded
+        assert {entry.ref for entry in index.blobs()} == {new.blob for new in news} - discarded
 
     def test_of_threads_that_replace_one_instance_each_blob_is_accounted_for(
         self, index: Index
@@ -70,7 +70,7 @@ class IndexTogether:
         discarded = [result.discarded for result in results if result.discarded is not None]
         assert len(discarded) == len(set(discarded)) == THREADS - 1
         (kept,) = index.blobs()
-        assert {kept[0], *discarded} == {new.blob for new in news}
+        assert {kept.ref, *discarded} == {new.blob for new in news}
 
     def test_a_batch_that_fails_does_not_fail_those_beside_it(self, index: Index) -> None:
         def add(thread: int) -> bool:

@@ -46,7 +46,7 @@ def answer(index: Index, level: QueryLevel = QueryLevel.STUDY) -> dict[str, Any]
 
 def blobs(index: Index) -> set[BlobRef]:
     """Every blob that is needed."""
-    return {ref for ref, _ in index.blobs()}
+    return {entry.ref for entry in index.blobs()}
 
 
 class IndexWriting:

@@ -42,6 +42,10 @@ class BlobStoreContract:
         """The store under test."""
         raise NotImplementedError("override the fixture `store`")
 
+    @pytest.fixture(autouse=True)
+    def _prepared(self, store: BlobStore) -> None:
+        store.prepare(fresh=True)
+
     # --- what was put is there -------------------------------------------------------------
 
     @pytest.mark.parametrize("size", [0, 1, 4096, len(DATA)])
