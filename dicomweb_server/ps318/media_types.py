@@ -7,6 +7,7 @@ spaces around `=`, unquoted values that hold a `/`, any case, a `;` at the end.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from dicomweb_server.ps318.errors import BadRequest
@@ -92,6 +93,7 @@ _MODERN_NAMES: Final[dict[str, str]] = {
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _PIECES = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*"?)+', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_REMEMBERED: Final = 120
 _WEIGHT = re.compile(r"(?:\d+\.?\d*|\.\d+)\Z", re.ASCII)
 
 
@@ -136,6 +138,11 @@ def parse_media_type(text: str) -> MediaType:
 
 def parse_or_none(text: str) -> MediaType | None:
     """Like `parse_media_type`, but None for no media type; a bad `q` raises BadRequest."""
+    # Servers read the same few texts again and again; longer ones are boundaries and mischief.
+    return _parsed_before(text) if len(text) <= _REMEMBERED else _parse(text)
+
+
+def _parse(text: str) -> MediaType | None:
     pieces = _PIECES.findall(text) if '"' in text else text.split(";")
     essence = pieces[0].strip().lower() if pieces else ""
     if essence == "*":  # HttpURLConnection of Java sends "*; q=.2"
@@ -151,6 +158,9 @@ def parse_or_none(text: str) -> MediaType | None:
             parameters.setdefault(name, _unquoted(value.strip()))
     q = _weight(parameters.pop("q", "1"), text)
     return MediaType(main, sub, tuple(parameters.items()), q)
+
+
+_parsed_before = lru_cache(maxsize=512)(_parse)
 
 
 def format_media_type(essence: str, parameters: Iterable[tuple[str, str]] = ()) -> str:

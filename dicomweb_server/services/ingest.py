@@ -190,8 +190,8 @@ class Part:
             parsed=parsed,
             blob=BlobRef(service.storages.default_alias, writer.key),
             size=writer.size,
-            md5=self._reading.md5,
-            sha256=self._reading.sha256,
+            md5=self._reading.digests.md5,
+            sha256=self._reading.digests.sha256,
             received=datetime.now(UTC).replace(tzinfo=None),
             origin=self._batch.origin,
         )

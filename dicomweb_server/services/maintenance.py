@@ -144,8 +144,8 @@ def _read(options: ReadingOptions, store: BlobStore, ref: BlobRef, info: BlobInf
         parsed=reading.finish(lambda: store.open(ref.key)),
         blob=ref,
         size=info.size,
-        md5=reading.md5,
-        sha256=reading.sha256,
+        md5=reading.digests.md5,
+        sha256=reading.digests.sha256,
         received=info.modified.replace(tzinfo=None),
         origin=Origin("reindex"),
     )

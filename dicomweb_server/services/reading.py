@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -14,6 +13,7 @@ from dicomweb_server.dicom import (
     TagDictionary,
     read_with_pydicom,
 )
+from dicomweb_server.services.digests import Digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,11 @@ class Reading:
         self._fast: DicomReader | None = DicomReader(
             dictionary=options.dictionary, default_charset=options.default_charset
         )
-        self._sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False) if options.md5 else None
+        self.digests = Digests(md5=options.md5)
 
     def feed(self, data: bytes | memoryview) -> None:
         """The next bytes; raises `DicomError` when they cannot be an instance."""
-        self._sha256.update(data)
-        if self._md5 is not None:
-            self._md5.update(data)
+        self.digests.update(data)
         if self._fast is not None:
             try:
                 self._fast.feed(data)
@@ -67,13 +64,3 @@ class Reading:
     def identity(self) -> tuple[str, str, str, str]:
         """Study, series and SOP instance UID and SOP class as far as they were read; or ""."""
         return ("", "", "", "") if self._fast is None else self._fast.identity()
-
-    @property
-    def sha256(self) -> str:
-        """Digest of the bytes so far, in lower-case hex."""
-        return self._sha256.hexdigest()
-
-    @property
-    def md5(self) -> str:
-        """Digest of the bytes so far, in lower-case hex; "" when it is not wanted."""
-        return self._md5.hexdigest() if self._md5 is not None else ""
