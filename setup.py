@@ -14,6 +14,8 @@ EXTENSIONS = {
     "storage-memory": "dicomweb_storage_memory",
     "index-sql": "dicomweb_index_sql",
     "metadata-full": "dicomweb_metadata_full",
+    "metadata-main-dicom-tags": "dicomweb_metadata_main_dicom_tags",
+    "metadata-extrapolate": "dicomweb_metadata_extrapolate",
     "auth-basic": "dicomweb_auth_basic",
     "authz-authenticated": "dicomweb_authz_authenticated",
     "proxy-headers": "dicomweb_proxy_headers",

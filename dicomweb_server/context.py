@@ -15,6 +15,7 @@ from dicomweb_server.interfaces.provider import Provider
 from dicomweb_server.interfaces.state import StateStore
 from dicomweb_server.interfaces.storage import BlobStore
 from dicomweb_server.services import Services
+from dicomweb_server.services.main_tags import MainTags
 from dicomweb_server.services.storages import Storages
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class ServerContext:
     providers: Providers
     dictionary: TagDictionary
     services: Services
+    main_tags: MainTags
 
     @property
     def index(self) -> Index:

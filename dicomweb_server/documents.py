@@ -69,8 +69,8 @@ class Documented:
         placed = {name for names in _HEADINGS.values() for name in names}
         other = [o for o in used if o.name not in placed and not o.section]
         own = [option for _, option in self.collect("register_options")]
-        yield "Options of extensions", [*other, *own]
-        yield "DicomWeb", [o for o in used if o.section == "DicomWeb"]
+        yield "Options of extensions", [*other, *(o for o in own if not o.section)]
+        yield "DicomWeb", [o for o in (*used, *own) if o.section == "DicomWeb"]
         yield "Accepted without effect", [o for o in core if o.unused]
 
 

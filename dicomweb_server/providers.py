@@ -18,6 +18,7 @@ from dicomweb_server.interfaces.storage import BlobStore
 from dicomweb_server.plugins import ExtensionError, Extensions
 from dicomweb_server.reference_options import DEFAULT_PRIVATE_CREATOR, DICTIONARY
 from dicomweb_server.services import Services
+from dicomweb_server.services.main_tags import EXTRA_MAIN_DICOM_TAGS, main_tags
 from dicomweb_server.services.storages import Storages
 from dicomweb_server.settings import (
     AUTHENTICATION,
@@ -199,7 +200,8 @@ def build_context(extensions: Extensions, config: Config) -> ServerContext:
         providers.index,
         providers.metadata_modes,
     )
-    context = ServerContext(config, extensions, providers, dictionary, services)
+    tags = main_tags(config[EXTRA_MAIN_DICOM_TAGS], dictionary)
+    context = ServerContext(config, extensions, providers, dictionary, services, tags)
     for provider in providers.all():
         provider.bind(context)
     return context

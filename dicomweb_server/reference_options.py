@@ -76,8 +76,6 @@ _GUNICORN = "gunicorn decides; see gunicorn.conf.py"
 _UNUSED: tuple[tuple[str, Any, str], ...] = (
     ("DicomWeb.EnableWado", True, _LATER_WADO),
     ("DicomWeb.WadoRoot", "/wado", _LATER_WADO),
-    ("DicomWeb.StudiesMetadataExtrapolatedTags", [], "the mode Extrapolate is not installed"),
-    ("DicomWeb.SeriesMetadataExtrapolatedTags", [], "the mode Extrapolate is not installed"),
     ("DicomWeb.MetadataWorkerThreadsCount", 4, _NO_NEED),
     ("DicomWeb.WadoRsLoaderThreadsCount", 0, _NO_NEED),
     ("DicomWeb.EnablePerformanceLogs", False, "the access log tells the time of every request"),
@@ -95,7 +93,6 @@ _UNUSED: tuple[tuple[str, Any, str], ...] = (
     ("IngestTranscodingOfCompressed", True, _LATER_PIXELS),
     ("DicomLossyTranscodingQuality", 90, _LATER_PIXELS),
     ("BuiltinDecoderTranscoderOrder", "After", _LATER_PIXELS),
-    ("ExtraMainDicomTags", {}, "every attribute can be searched from the stored headers"),
     ("StorageAccessOnFind", "Always", "searches never open a file"),
     ("CaseSensitivePN", False, "it is about C-FIND; DicomWeb.QidoCaseSensitive is about searches"),
     ("StableAge", 60, "caches are brought up to date at once"),

@@ -21,7 +21,11 @@ from dicomweb_server.ps318.matching import (
     to_prefix,
 )
 from dicomweb_server.ps318.query_model import Condition, IncludeFields, Match, Query, QueryLevel
-from dicomweb_server.ps318.query_parser import AttributeDictionary, parse_query
+from dicomweb_server.ps318.query_parser import (
+    AttributeDictionary,
+    parse_include_fields,
+    parse_query,
+)
 
 __all__ = [
     "AnyOf",
@@ -41,6 +45,7 @@ __all__ = [
     "fits",
     "fold",
     "name_texts",
+    "parse_include_fields",
     "parse_query",
     "plain",
     "texts_of",

@@ -80,6 +80,14 @@ def parse_query(
     )
 
 
+def parse_include_fields(values: Sequence[str], dictionary: AttributeDictionary) -> IncludeFields:
+    """Read the values of all `includefield` parameters; names that are unknown are ignored."""
+    draft = _Draft()
+    for value in values:
+        _read_include_field(draft, value, dictionary)
+    return IncludeFields(tuple(draft.include), draft.include_all)
+
+
 def _read(
     draft: _Draft,
     key: str,

@@ -22,6 +22,7 @@ from dicomweb_server.reference_options import (
 )
 from dicomweb_server.services.bulk import BulkService
 from dicomweb_server.services.ingest import IngestService
+from dicomweb_server.services.main_tags import EXTRA_MAIN_DICOM_TAGS
 from dicomweb_server.services.metadata import AnswerCache, MetadataService
 from dicomweb_server.services.reading import ReadingOptions
 from dicomweb_server.services.removal import RemovalService
@@ -57,7 +58,7 @@ STRICT_STORE = Option(
     "202; they are stored unchanged as without it.",
     boolean,
 )
-OPTIONS = (DECIMAL_STRINGS, CACHE_SIZE, SCAN_LIMIT, STRICT_STORE)
+OPTIONS = (DECIMAL_STRINGS, CACHE_SIZE, SCAN_LIMIT, STRICT_STORE, EXTRA_MAIN_DICOM_TAGS)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ import os
 import threading
 import uuid
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import orjson
 
 from dicomweb_server.dicom import JsonOptions, render
 from dicomweb_server.interfaces.auth import Scope
@@ -33,23 +35,31 @@ _VARIANTS = 12
 anybody fill the disk."""
 _TRIM_EVERY = 64
 
+_IDENTITY = ("0020000D", "0020000E", "00080016", "00080018")
+
 Load = Callable[[InstanceRecord], Callable[[str], bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What an answer depends on; `fragments`: what was read in the same moment, if anything."""
+    """What an answer depends on.
+
+    `fields`: the tags that it is restricted to; () for all. `fragments`: what was read in the same
+    moment, if anything.
+    """
 
     resource: Resource
     index_version: str
     base_url: str
     mode: str
     scope: Scope
+    fields: tuple[str, ...] = ()
     fragments: tuple[tuple[InstanceRecord, bytes], ...] = ()
 
     def digest(self, *more: str) -> str:
         """A short text that differs whenever an answer may differ."""
-        parts = (self.index_version, self.base_url, self.mode, repr(self.scope), *more)
+        parts: tuple[str, ...] = (self.index_version, self.base_url, self.mode, repr(self.scope))
+        parts += (*self.fields, *more)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -79,17 +89,25 @@ class MetadataService:
             return self._by_depth[2]
         return self._by_depth[0 if resource.series is None else 1]
 
-    def version(self, resource: Resource, scope: Scope, base_url: str) -> Version | None:
-        """What the answer depends on right now; None when there is nothing."""
+    def version(
+        self, resource: Resource, scope: Scope, base_url: str, fields: Sequence[str] = ()
+    ) -> Version | None:
+        """What the answer depends on right now; None when there is nothing.
+
+        `fields`: tags to restrict the answer to, beside the UIDs that identify an instance.
+        """
+        wanted = tuple(sorted({*fields, *_IDENTITY})) if fields else ()
         mode = self.mode(resource)
         how = f"{mode.fingerprint} {self._options}"
         if resource.instance is not None:
             # So little that asking for its version first would cost more than reading it.
             fragments = tuple(mode.fragments(resource, scope))
             found = "-".join(f"{r.row:x}.{r.revision:x}" for r, _ in fragments)
-            return Version(resource, found, base_url, how, scope, fragments) if found else None
+            return (
+                Version(resource, found, base_url, how, scope, wanted, fragments) if found else None
+            )
         version = self._index.version(resource, scope)
-        return Version(resource, version, base_url, how, scope) if version else None
+        return Version(resource, version, base_url, how, scope, wanted) if version else None
 
     def objects(self, version: Version) -> Iterator[tuple[InstanceRecord, bytes]]:
         """The JSON object of each instance, ready to be sent."""
@@ -100,7 +118,8 @@ class MetadataService:
             path = Resource(record.study_uid, record.series_uid, record.sop_uid).path
             base = f"{version.base_url}{path}/bulk/"
             load = None if plain else self._load(record)
-            yield record, render(fragment, base, self._options, load)
+            text = render(fragment, base, self._options, load)
+            yield record, _restricted(text, version.fields) if version.fields else text
 
     def array(self, version: Version) -> Iterator[bytes]:
         """The JSON array, one piece for each instance."""
@@ -112,9 +131,14 @@ class MetadataService:
 
     def file(self, version: Version, *, compressed: bool) -> Path | None:
         """A file that holds the JSON array; None when it cannot or should not be kept."""
-        if self._cache is None or version.resource.instance is not None:
+        if self._cache is None or version.resource.instance is not None or version.fields:
             return None
         return self._cache.file(version, lambda: self.array(version), compressed=compressed)
+
+
+def _restricted(text: bytes, fields: Sequence[str]) -> bytes:
+    everything = orjson.loads(text)
+    return orjson.dumps({tag: everything[tag] for tag in fields if tag in everything})
 
 
 class AnswerCache:

@@ -32,6 +32,7 @@ from dicomweb_server.ps318.accept import ANY, Offer
 from dicomweb_server.ps318.media_types import DICOM, DICOM_JSON, DICOM_XML, OCTET_STREAM
 from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.ps318.query import parse_include_fields
 from dicomweb_server.services import blobs
 from dicomweb_server.services.bulk import BulkValue
 from dicomweb_server.services.metadata import Version, compressed_pieces
@@ -194,8 +195,11 @@ _METADATA = (
 def metadata(resource: Resource) -> Response:
     """The metadata of a study, series or instance."""
     offer = choose(_METADATA).offer
-    service = current_context().services.metadata
-    version = service.version(resource, g.scope, _base())
+    context = current_context()
+    service = context.services.metadata
+    asked = parse_include_fields(request.args.getlist("includefield"), context.dictionary)
+    fields = () if asked.all else asked.tags
+    version = service.version(resource, g.scope, _base(), fields)
     if version is None:
         raise _missing(resource)
     packed = offer.media_type != DICOM_XML and accepts_gzip()

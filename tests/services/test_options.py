@@ -117,7 +117,8 @@ HONOURED = {
     *("AuthenticationEnabled", "RegisteredUsers", "HttpDescribeErrors", "HttpCompressionEnabled"),
     *("MaximumRequestBodySizeMB", "HttpRequestTimeout"),
     *("Enable", "Root", "Ssl", "Host", "PublicRoot", "QidoCaseSensitive", "StudiesMetadata"),
-    *("SeriesMetadata", "EnableMetadataCache", "OtherBinaryMode"),
+    *("SeriesMetadata", "EnableMetadataCache", "OtherBinaryMode", "ExtraMainDicomTags"),
+    *("StudiesMetadataExtrapolatedTags", "SeriesMetadataExtrapolatedTags"),
 }
 
 

@@ -1,0 +1,162 @@
+"""Metadata mode `Extrapolate`: main attributes, and others as a few instances have them.
+
+Of each series and study up to three instances are looked at: those with the smallest Orthanc
+identifiers, so that the answer is the same every time. What they agree on is reported for all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import nsmallest
+from typing import Any
+
+import orjson
+
+from dicomweb_server import hookimpl
+from dicomweb_server.config import ConfigError, Option, one_of, texts
+from dicomweb_server.context import ServerContext
+from dicomweb_server.dicom import TagDictionary, orthanc_ids
+from dicomweb_server.interfaces.auth import Scope
+from dicomweb_server.interfaces.index import InstanceRecord
+from dicomweb_server.interfaces.metadata import MetadataMode
+from dicomweb_server.interfaces.provider import Settings
+from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.ps318.query_model import QueryLevel
+
+_SAMPLES = 3
+_CHARACTER_SET = "00080005"
+_UTF8 = {"vr": "CS", "Value": ["ISO_IR 192"]}
+_NOT_COUNTED = frozenset({"SQ", "OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+
+STUDIES_TAGS: Option[tuple[str, ...]] = Option(
+    "DicomWeb.StudiesMetadataExtrapolatedTags",
+    (),
+    "Mode Extrapolate: attributes that all instances of a study get from a few of them.",
+    texts,
+)
+SERIES_TAGS: Option[tuple[str, ...]] = Option(
+    "DicomWeb.SeriesMetadataExtrapolatedTags",
+    (),
+    "Mode Extrapolate: attributes that all instances of a series get from a few of them.",
+    texts,
+)
+RULE = Option(
+    "DicomWeb.MetadataExtrapolation",
+    "Majority",
+    "Mode Extrapolate: a value is reported if the Majority of the sampled instances has it, or "
+    "always the MostFrequent one, as Orthanc does.",
+    one_of("Majority", "MostFrequent"),
+)
+
+Attributes = dict[str, Any]
+
+
+class ExtrapolateMetadata(MetadataMode):
+    """Precedence: main attributes of the instance, then of the series, then of the study."""
+
+    name = "Extrapolate"
+
+    def __init__(self, settings: Settings) -> None:
+        self._config = settings.config
+
+    def bind(self, context: ServerContext) -> None:
+        self._index = context.index
+        config, dictionary = self._config, context.dictionary
+        self._main = context.main_tags.by_level
+        self._study_tags = _resolved(STUDIES_TAGS.name, config[STUDIES_TAGS], dictionary)
+        self._series_tags = _resolved(SERIES_TAGS.name, config[SERIES_TAGS], dictionary)
+        self._needs_majority = config[RULE] == "Majority"
+        what = repr((self._main, self._study_tags, self._series_tags, config[RULE]))
+        self._digest = hashlib.sha256(what.encode()).hexdigest()[:16]
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.name} {self._digest}"
+
+    def fragments(self, resource: Resource, scope: Scope) -> Iterator[tuple[InstanceRecord, bytes]]:
+        studies: dict[str, Attributes] = {}
+        series: dict[tuple[str, str], Attributes] = {}
+        for record, header in self._index.headers(resource, scope):
+            patient, study_uid, series_uid = record.patient_id, record.study_uid, record.series_uid
+            if patient not in studies:
+                whole = Resource(study_uid)
+                studies[patient] = self._sampled(whole, patient, scope, self._study_tags)
+            if (patient, series_uid) not in series:
+                part = Resource(study_uid, series_uid)
+                series[patient, series_uid] = self._sampled(part, patient, scope, self._series_tags)
+            yield record, self._object(header, studies[patient], series[patient, series_uid])
+
+    def _object(self, header: bytes, of_study: Attributes, of_series: Attributes) -> bytes:
+        everything = _loaded(header)
+        answer = self._of(everything, QueryLevel.STUDY) | of_study
+        answer |= self._of(everything, QueryLevel.SERIES) | of_series
+        answer |= self._of(everything, QueryLevel.INSTANCE)
+        return orjson.dumps(answer | {_CHARACTER_SET: _UTF8}, option=orjson.OPT_SORT_KEYS)
+
+    def _of(self, attributes: Mapping[str, Any], level: QueryLevel) -> Attributes:
+        return {
+            tag: attributes[tag]
+            for tag in self._main[level]
+            if tag in attributes and "BulkDataURI" not in attributes[tag]
+        }
+
+    # --- sampling --------------------------------------------------------------------------
+
+    def _sampled(
+        self, resource: Resource, patient: str, scope: Scope, tags: Sequence[str]
+    ) -> Attributes:
+        """What the sampled instances of a study or series say about the tags."""
+        if not tags:
+            return {}
+        records = (r for r in self._index.instances(resource, scope) if r.patient_id == patient)
+        headers = [self._index.details(r.row) for r in nsmallest(_SAMPLES, records, key=_orthanc)]
+        samples = [_loaded(details.header) for details in headers if details is not None]
+        found = {tag: self._agreed([s[tag] for s in samples if tag in s], samples) for tag in tags}
+        return {tag: element for tag, element in found.items() if element is not None}
+
+    def _agreed(self, elements: Sequence[Attributes], samples: Sequence[Any]) -> Attributes | None:
+        """The value that is reported, if any; of equally frequent ones the smallest text."""
+        counted = [e for e in elements if e["vr"] not in _NOT_COUNTED and "BulkDataURI" not in e]
+        by_text = {orjson.dumps(element.get("Value", [])): element for element in counted}
+        counts = Counter(orjson.dumps(element.get("Value", [])) for element in counted)
+        if not counts:
+            return None
+        text, count = min(counts.items(), key=lambda item: (-item[1], item[0]))
+        if self._needs_majority and 2 * count <= len(samples):
+            return None
+        return by_text[text]
+
+
+def _loaded(header: bytes) -> Attributes:
+    loaded: Attributes = orjson.loads(header.replace(b"\x1f", b""))
+    return loaded
+
+
+def _orthanc(record: InstanceRecord) -> str:
+    ids = orthanc_ids(record.patient_id, record.study_uid, record.series_uid, record.sop_uid)
+    return ids.instance
+
+
+def _resolved(option: str, names: Iterable[str], dictionary: TagDictionary) -> tuple[str, ...]:
+    tags = []
+    for name in names:
+        tag = dictionary.resolve(name)
+        if tag is None:
+            raise ConfigError(
+                f"{option}: {name!r} is no attribute; possible are keywords such as KVP, and tags "
+                f"such as 0018,0060"
+            )
+        tags.append(tag)
+    return tuple(dict.fromkeys(tags))
+
+
+@hookimpl
+def register_metadata_modes() -> list[type[MetadataMode]]:
+    return [ExtrapolateMetadata]
+
+
+@hookimpl
+def register_options() -> list[Option[object]]:
+    return [STUDIES_TAGS, SERIES_TAGS, RULE]
