@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from dicomweb_index_sql.prepared import Cursor, Prepared
@@ -62,9 +62,21 @@ class Database:
             raise ConfigError(
                 "Url is no database URL; expected for example sqlite:////var/lib/index.sqlite"
             ) from error
+        try:
+            self.url.get_dialect()
+        except NoSuchModuleError as error:
+            raise ConfigError(
+                f"Url names the kind of database {self.url.drivername!r}, which SQLAlchemy does "
+                f"not know here; expected for example sqlite:////var/lib/index.sqlite"
+            ) from error
         self._unavailable = unavailable
         self._full = full
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite and (self.url.database or ":memory:").startswith((":memory:", "file:")):
+            raise ConfigError(
+                "Url names no file; processes share a SQLite database only as a file: expected "
+                "for example sqlite:////var/lib/index.sqlite"
+            )
         self._busy = busy_seconds
         self._lock = threading.Lock()
         self._engine: Engine | None = None
@@ -94,8 +106,7 @@ class Database:
                 raise self._unavailable(
                     f"the driver {error.name} of this kind of database is not installed"
                 ) from error
-        if self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        self._require_file()
         engine = create_engine(
             self.url,
             poolclass=QueuePool,
@@ -111,6 +122,26 @@ class Database:
         )
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
+
+    def _require_file(self) -> None:
+        """Only `create_file` makes a database: reading under a mistyped path must not."""
+        if not Path(str(self.url.database)).exists():
+            raise self._unavailable(
+                f"there is no database {self.url.database}: see StorageDirectory, IndexDirectory "
+                f"and Index.Url, or make one with `dicomweb-server migrate`"
+            )
+
+    def create_file(self) -> None:
+        """Make an empty SQLite database unless there is one."""
+        path = Path(str(self.url.database))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        except OSError as error:
+            raise self._unavailable(
+                f"the database {path} cannot be made or written: {error.strerror}; see "
+                f"IndexDirectory, StorageDirectory and Index.Url"
+            ) from error
 
     def close(self) -> None:
         """Give all connections of this process back."""
