@@ -1,36 +1,27 @@
 """The configuration: one JSON file in Orthanc's spelling, with declared options.
 
 Every option is an `Option` object that stands beside the code that reads it; `config[OPTION]`
-is its checked value. A file may hold `//` and `/* */` comments and `${VAR}` or
-`${VAR:-default}`; a folder of `*.json` files is merged. What nobody declared is an error that
-names the nearest declared option.
+is its checked value. What nobody declared is an error that names the nearest declared option.
+`config_files` reads the files.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
-import logging
-import os
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from dicomweb_server.config_files import ConfigError as ConfigError
+from dicomweb_server.config_files import load_raw as load_raw
+from dicomweb_server.config_files import locate as locate
+from dicomweb_server.config_files import read_file as read_file
+from dicomweb_server.masking import hide, kind_of, mask, without_secrets
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-log = logging.getLogger(__name__)
-
-_TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
-_URL_PASSWORD = re.compile(r"(://[^:/@?#]*:)\S*@")
-_URL_PARAMETER = re.compile(r"([?&](?:password|passwd|pwd|token|secret|key)=)[^&#]*", re.IGNORECASE)
-MASK = "***"
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; the message says where, what and what is possible."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +29,8 @@ class Option(Generic[T_co]):
     """One option: where it stands, what it may be, what it is when nobody says.
 
     `name` is a key of the top level (`HttpPort`) or of a section (`DicomWeb.Root`). `unused`
-    says why the option is accepted but has no effect; setting it then logs that sentence.
+    says why the option is accepted but has no effect; setting it then logs that sentence. What a
+    `secret` option holds is never shown: `check` MUST NOT repeat it in its sentence.
     """
 
     name: str
@@ -129,78 +121,6 @@ def anything(value: Any) -> Any:
     return value
 
 
-# --- reading files -------------------------------------------------------------------------
-
-
-def strip_comments(source: str) -> str:
-    """JSON without its comments; strings (`"http://..."`) stay, and so do line numbers."""
-
-    def replace(match: re.Match[str]) -> str:
-        token = match.group()
-        return token if token.startswith('"') else "\n" * token.count("\n")
-
-    return _TOKEN.sub(replace, source)
-
-
-def substitute(source: str, environ: Mapping[str, str]) -> str:
-    """`source` with `${VAR}` and `${VAR:-default}` replaced."""
-
-    def replace(match: re.Match[str]) -> str:
-        name, default = match.groups()
-        if name in environ:
-            return environ[name]
-        if default is None:
-            raise ConfigError(
-                f"the environment variable {name} is not set; set it, or write ${{{name}:-default}}"
-            )
-        return default
-
-    return _VARIABLE.sub(replace, source)
-
-
-def read_file(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
-    """One configuration file as a dictionary."""
-    try:
-        source = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text") from error
-    try:
-        document = json.loads(substitute(strip_comments(source), environ))
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{path}, line {error.lineno}: not valid JSON: {error.msg}") from error
-    if not isinstance(document, dict):
-        raise ConfigError(f"{path} must hold one JSON object")
-    return document
-
-
-def read(path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
-    """A file, or the `*.json` files of a folder merged; a key given twice is an error."""
-    if not path.is_dir():
-        return read_file(path, environ)
-    merged: dict[str, Any] = {}
-    files = sorted(path.glob("*.json"))
-    if not files:
-        raise ConfigError(f"the configuration folder {path} holds no *.json file")
-    for file in files:
-        for key, value in read_file(file, environ).items():
-            known = merged.get(key)
-            if key not in merged:
-                merged[key] = value
-            elif (
-                isinstance(known, dict)
-                and isinstance(value, dict)
-                and not known.keys() & value.keys()
-            ):
-                merged[key] = known | value
-            else:
-                raise ConfigError(f"{file}: {key} is given by another file of {path} too")
-    return merged
-
-
 # --- the checked configuration -------------------------------------------------------------
 
 
@@ -236,49 +156,46 @@ class Config:
         for option in sorted(self.options.values(), key=lambda o: (o.section != "", o.name)):
             target = document.setdefault(option.section, {}) if option.section else document
             value = self[option]
-            target[option.key] = _mask(value) if option.secret and value else _hide(value, secrets)
+            target[option.key] = mask(value) if option.secret and value else hide(value, secrets)
         return document
 
 
-def _mask(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict.fromkeys(value, MASK)
-    if isinstance(value, str) and "://" in value:
-        return _hide(value, ())
-    return MASK
+def checked_value(option: Option[T], value: Any, where: str) -> T:
+    """The value as the option wants it; `where` begins the sentence if it does not."""
+    try:
+        return option.check(value)
+    except ValueError as error:
+        if option.secret:
+            problem = without_secrets(str(error), value) + kind_of(value)
+        else:
+            problem = f"{error}, found {json.dumps(hide(value), default=str)}"
+        # Without the cause: a trace would show what the sentence does not.
+        raise ConfigError(f"{where} {problem}") from (None if option.secret else error)
 
 
-def _hide(value: Any, secrets: Collection[str]) -> Any:
-    """The value with secrets masked at any depth."""
-    if isinstance(value, Mapping):
-        return {
-            key: _mask(inner) if inner and key in secrets else _hide(inner, secrets)
-            for key, inner in value.items()
-        }
-    if isinstance(value, list):
-        return [_hide(inner, secrets) for inner in value]
-    if isinstance(value, str) and "://" in value:
-        hidden = _URL_PASSWORD.sub(rf"\g<1>{MASK}@", value)
-        return _URL_PARAMETER.sub(rf"\g<1>{MASK}", hidden)
-    return value
-
-
-def _flatten(raw: Mapping[str, Any], sections: set[str]) -> dict[str, Any]:
+def _flatten(raw: Mapping[str, Any], sections: set[str], where: str) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in raw.items():
         if key in sections:
             if not isinstance(value, Mapping):
-                raise ConfigError(f"{key} must be an object with options")
+                raise ConfigError(f"{where}: {key} must be an object with options")
             flat.update({f"{key}.{inner}": item for inner, item in value.items()})
         else:
             flat[key] = value
     return flat
 
 
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant, whatever the case it was written in."""
+    spelled = {each.lower(): each for each in known}
+    found = difflib.get_close_matches(name.lower(), spelled, n=1, cutoff=0.6)
+    return spelled[found[0]] if found else None
+
+
 def unknown_option(name: str, known: Iterable[str]) -> str:
     """The sentence about an option that nobody declared."""
-    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    hint = f"did you mean {nearest[0]}?" if nearest else "`dicomweb-server config show` lists all"
+    nearest = nearest_name(name, known)
+    hint = f"did you mean {nearest}?" if nearest else "`dicomweb-server config show` lists all"
     return f"unknown option {name}: {hint}"
 
 
@@ -287,51 +204,38 @@ IGNORE_UNKNOWN = Option(
 )
 
 
+def _nothing_known(_name: str) -> str:
+    return ""
+
+
 def check(
     raw: Mapping[str, Any],
     options: Iterable[Option[Any]],
     *,
     base: Path,
     source: Path | None = None,
+    explain: Callable[[str], str] = _nothing_known,
 ) -> Config:
-    """The checked configuration; raises `ConfigError` naming the option and what is possible."""
+    """The checked configuration; raises `ConfigError` naming the option and what is possible.
+
+    `explain` may tell why an option is unknown; "" if it cannot.
+    """
+    where = str(source or "configuration")
     declared = {option.name: option for option in options}
     sections = {option.section for option in declared.values() if option.section}
-    flat = _flatten(raw, sections)
+    flat = _flatten(raw, sections, where)
     tolerant = bool(flat.get(IGNORE_UNKNOWN.name))
     values: dict[str, Any] = {}
     warnings: list[str] = []
     for name, value in flat.items():
         option = declared.get(name)
         if option is None:
-            sentence = unknown_option(name, declared)
+            sentence = unknown_option(name, declared.keys() | sections)
             if not tolerant:
-                raise ConfigError(f"{source or 'configuration'}: {sentence}")
+                raise ConfigError(f"{where}: {explain(name) or sentence}")
             warnings.append(sentence)
             continue
-        try:
-            values[name] = option.check(value)
-        except ValueError as error:
-            raise ConfigError(
-                f"{source or 'configuration'}: {name} {error}, found {json.dumps(value)}"
-            ) from error
+        values[name] = checked_value(option, value, f"{where}: {name}")
         if option.unused:
             warnings.append(f"{name} has no effect: {option.unused}")
     return Config(values, declared, base, source, tuple(warnings), frozenset(values))
-
-
-def locate(environ: Mapping[str, str] = os.environ, beside: Path | None = None) -> Path | None:
-    """The configuration to read: DICOMWEB_SERVER_CONFIG, else `config.json` beside wsgi.py."""
-    named = environ.get("DICOMWEB_SERVER_CONFIG")
-    if named:
-        path = Path(named)
-        if not path.exists():
-            raise ConfigError(f"DICOMWEB_SERVER_CONFIG names {path}, which does not exist")
-        return path
-    candidate = (beside or Path.cwd()) / "config.json"
-    return candidate if candidate.exists() else None
-
-
-def load_raw(path: Path | None, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """The unchecked document of `path`, or an empty one."""
-    return {} if path is None else read(path, environ)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import gc
 import logging
 import os
+import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ from flask import Flask
 from dicomweb_server.config import Config, ConfigError
 from dicomweb_server.context import ServerContext
 from dicomweb_server.interfaces.index import IndexFailure
+from dicomweb_server.interfaces.state import StateError
+from dicomweb_server.interfaces.storage import StorageError
 from dicomweb_server.settings import (
     HTTP_BIND_ADDRESSES,
     HTTP_PORT,
@@ -24,11 +29,40 @@ from dicomweb_server.settings import (
     HTTP_WORKERS,
     LOG_LEVEL,
 )
-from dicomweb_server.web.access import remote_access
-from dicomweb_server.web.app import create_app, load_all, read_configuration
+from dicomweb_server.web.access import check_access, remote_access
+from dicomweb_server.web.app import build_app, create_app, load_all, read_configuration
 
 _M_ARENA_MAX = -8  # from glibc's malloc.h
 _ARENAS = 2
+_CANNOT_LOAD = 4
+"""gunicorn's exit status for an application that cannot be loaded: it stops the master too."""
+EXPECTED = (ConfigError, IndexFailure, StateError, StorageError)
+"""What says in its own words why something cannot be done."""
+TRACEBACK = "DICOMWEB_SERVER_TRACEBACK"
+"""Environment variable: when it is set, an unexpected failure shows where it happened."""
+
+
+def reason(error: Exception) -> str:
+    """One sentence about any failure, for an operator."""
+    if isinstance(error, EXPECTED):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        return f"the Python package {error.name} is needed for this and is not installed"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'a file'}: {error.strerror}"
+    return f"unexpected {type(error).__name__}: {error} (set {TRACEBACK}=1 to see where)"
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Whatever fails ends the process with a sentence."""
+    try:
+        yield
+    except Exception as error:
+        if os.environ.get(TRACEBACK) and not isinstance(error, EXPECTED):
+            raise
+        sys.stderr.write(f"dicomweb-server cannot start: {reason(error)}\n")
+        raise SystemExit(_CANNOT_LOAD) from error
 
 
 def configure_logging(level: str, packages: Iterable[str] = ()) -> None:
@@ -43,13 +77,9 @@ def configure_logging(level: str, packages: Iterable[str] = ()) -> None:
 
 
 def start_application(beside: Path) -> Flask:
-    """The application for gunicorn. A configuration error ends the process with its sentence."""
-    try:
+    """The application for gunicorn. Whatever fails ends the process with a sentence."""
+    with _starting():
         app = create_app(beside=beside)
-    except (ConfigError, IndexFailure) as error:
-        sys.stderr.write(f"dicomweb-server cannot start: {error}\n")
-        # gunicorn's code for an application that cannot be loaded: it stops the master too.
-        raise SystemExit(4) from error
     context: ServerContext = app.extensions["dicomweb_server"]
     plugins = context.extensions.manager.get_plugins()
     configure_logging(
@@ -70,26 +100,54 @@ def limit_arenas() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 
 
+def check_start(context: ServerContext) -> None:
+    """Raise `ConfigError` if a server could not start, as far as can be told without starting it.
+
+    Neither the database nor the folders are touched.
+    """
+    check_access(context)
+    check_addresses(context.config)
+    build_app(context)
+
+
+def check_addresses(config: Config) -> None:
+    """Raise `ConfigError` unless this machine can listen on every address."""
+    port = config[HTTP_PORT]
+    for host in _hosts(config):
+        try:
+            family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:  # perhaps by this very server
+                continue
+            option = HTTP_PORT if error.errno == errno.EACCES else HTTP_BIND_ADDRESSES
+            raise ConfigError(
+                f"{option.name}: port {port} of {host} cannot be listened on: {error.strerror}; "
+                f"possible are addresses of this machine, and ports that this user may open"
+            ) from error
+
+
+def _hosts(config: Config) -> tuple[str, ...]:
+    if config[HTTP_BIND_ADDRESSES]:
+        return config[HTTP_BIND_ADDRESSES]
+    # All of them is what RemoteAccessAllowed means.
+    return ("0.0.0.0",) if remote_access(config) else ("127.0.0.1",)  # noqa: S104
+
+
 def bind_addresses(config: Config) -> list[str]:
     """`host:port` for each address to listen on."""
-    hosts = config[HTTP_BIND_ADDRESSES] or (
-        ("0.0.0.0",)  # noqa: S104 # what RemoteAccessAllowed means
-        if remote_access(config)
-        else ("127.0.0.1",)
-    )
     port = config[HTTP_PORT]
-    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in hosts]
+    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in _hosts(config)]
 
 
 def gunicorn_settings(beside: Path) -> dict[str, Any]:
     """Settings for gunicorn, from the configuration that the application will read too."""
-    raw, base, source = read_configuration(None, beside)
-    try:
+    with _starting():
+        raw, base, source = read_configuration(None, beside)
         config, _ = load_all(raw, base=base, source=source)
-    except ConfigError as error:
-        sys.stderr.write(f"dicomweb-server cannot start: {error}\n")
-        raise SystemExit(4) from error
-    return settings_for(config)
+        return settings_for(config)
 
 
 def settings_for(config: Config) -> dict[str, Any]:

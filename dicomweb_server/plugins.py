@@ -6,19 +6,20 @@ stops the start, unless `DisabledExtensions` names it: a broken lock must not op
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import contextlib
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pluggy
 
 from dicomweb_server import hookspecs
-from dicomweb_server.config import NO_TEXTS, ConfigError, Option, texts
+from dicomweb_server.config import NO_TEXTS, ConfigError, Option, nearest_name, texts
+from dicomweb_server.plugin_files import FILES, name_of, sources
 
 GROUP = hookspecs.PROJECT
 DISABLED = Option(
@@ -27,7 +28,7 @@ DISABLED = Option(
 PLUGINS = Option(
     "Plugins",
     NO_TEXTS,
-    "Paths of extensions without a package: a .py file, or a folder of them.",
+    "Paths of extensions that are not installed: a .py file, a package, or a folder of them.",
     texts,
 )
 OPTIONS = (DISABLED, PLUGINS)
@@ -56,6 +57,8 @@ class Extensions:
     manager: pluggy.PluginManager
     infos: tuple[ExtensionInfo, ...]
     warnings: tuple[str, ...] = ()
+    disabled: Mapping[str, Callable[[], object]] = field(default_factory=dict)
+    """name -> imports the extension after all."""
 
     @property
     def hook(self) -> Any:
@@ -78,34 +81,47 @@ class Extensions:
                 items.extend((name, item) for item in result)
         return items
 
+    def call(self, hook: str, **arguments: object) -> None:
+        """Call every implementation of a hook that returns nothing."""
+        caller = getattr(self.manager.hook, hook)
+        try:
+            caller(**arguments)
+        except ConfigError:
+            raise
+        except Exception as error:
+            name = _culprit(caller, error)
+            raise ExtensionError(f"extension {name}: {hook} failed: {error!r}") from error
+
+    def why_unknown(self, option: str) -> str:
+        """Why nobody declared an option, if it is because its extension is disabled."""
+        for name, load in self.disabled.items():
+            # The start has failed already: now it is worth an import to say why.
+            with contextlib.suppress(Exception, SystemExit):
+                if option in _declared_by(load()):
+                    return (
+                        f"unknown option {option}: it belongs to the extension {name}, which "
+                        f"DisabledExtensions names; remove it from one of the two"
+                    )
+        return ""
+
     def _implementations(self, hook: str, plugin: object) -> Iterable[Any]:
         caller = getattr(self.manager.hook, hook)
         return [impl.function for impl in caller.get_hookimpls() if impl.plugin is plugin]
 
 
-def _file_modules(path: Path) -> list[Path]:
-    """The Python sources that a path of `Plugins` stands for."""
-    if path.is_file():
-        return [path]
-    if (path / "__init__.py").is_file():
-        return [path / "__init__.py"]
-    return sorted(p for p in path.glob("*.py") if not p.name.startswith("_"))
+def _culprit(caller: Any, error: BaseException) -> str:
+    """The extension in whose implementation of a hook an exception was raised."""
+    codes = {getattr(i.function, "__code__", None): i.plugin_name for i in caller.get_hookimpls()}
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code in codes:
+            return str(codes[frame.f_code])
+    return "(unknown)"
 
 
-def _import_file(path: Path) -> ModuleType:
-    stem = path.parent.name if path.name == "__init__.py" else path.stem
-    name = f"dicomweb_plugin_{stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ExtensionError(f"Plugins: {path} is not a Python source file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+def _declared_by(plugin: Any) -> Iterator[str]:
+    """Names of the options, and of their sections, that an extension would register."""
+    for option in plugin.register_options():
+        yield from (option.name, option.section)
 
 
 class _Loader:
@@ -116,6 +132,8 @@ class _Loader:
         self.infos: list[ExtensionInfo] = []
         self.origins: dict[str, str] = {}
         self.warnings: list[str] = []
+        self.left_out: dict[str, Callable[[], object]] = {}
+        FILES.begin()
 
     def claim(self, name: str, origin: str) -> bool:
         """Whether the extension is to be loaded; two of one name stop the start."""
@@ -131,7 +149,8 @@ class _Loader:
         try:
             self.manager.register(plugin, name=name)
         except (pluggy.PluginValidationError, ValueError) as error:
-            raise ExtensionError(f"extension {name} ({origin}): {error}") from error
+            sentence = " ".join(str(error).split())
+            raise ExtensionError(f"extension {name} ({origin}): {sentence}") from error
         hooks = tuple(sorted(c.name for c in self.manager.get_hookcallers(plugin) or ()))
         self.infos.append(ExtensionInfo(name, version, origin, "loaded", hooks))
 
@@ -141,6 +160,7 @@ class _Loader:
         version = distribution.version if distribution else ""
         if not self.claim(point.name, origin):
             self.infos.append(ExtensionInfo(point.name, version, origin, "disabled"))
+            self.left_out[point.name] = point.load
             return
         try:
             plugin = point.load()
@@ -155,17 +175,16 @@ class _Loader:
         if path.suffix in _NATIVE:
             self.warnings.append(f"Plugins: {path} is a native library, which is not loaded here")
             return
-        if not path.exists():
-            raise ExtensionError(
-                f"Plugins: {path} does not exist; name a .py file or a folder that holds some"
-            )
-        for file in _file_modules(path):
-            name = file.parent.name if file.name == "__init__.py" else file.stem
+        for file in sources(path):
+            name = name_of(file)
             if not self.claim(name, str(file)):
                 self.infos.append(ExtensionInfo(name, "", str(file), "disabled"))
+                self.left_out[name] = partial(FILES.load, file)
                 continue
             try:
-                plugin = _import_file(file)
+                plugin = FILES.load(file)
+            except ConfigError as error:
+                raise ExtensionError(f"extension {file}: {error}") from error
             except (Exception, SystemExit) as error:
                 raise ExtensionError(f"extension {file} failed to import: {error!r}") from error
             self.register(name, plugin, getattr(plugin, "__version__", ""), str(file))
@@ -191,7 +210,7 @@ def load_extensions(
         if loader.claim(name, "the program"):
             loader.register(name, plugin, "", "the program")
     _check_names(loader)
-    return Extensions(loader.manager, tuple(loader.infos), tuple(loader.warnings))
+    return Extensions(loader.manager, tuple(loader.infos), tuple(loader.warnings), loader.left_out)
 
 
 def _check_names(loader: _Loader) -> None:
@@ -201,9 +220,17 @@ def _check_names(loader: _Loader) -> None:
             f"DisabledExtensions names {', '.join(sorted(unknown))}, which nobody offers; "
             f"installed are {', '.join(sorted(loader.origins))}"
         )
-    try:
-        loader.manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        name = loader.manager.get_name(error.plugin)
-        known = ", ".join(sorted(n for n in vars(hookspecs) if n.startswith(("register_", "prep"))))
-        raise ExtensionError(f"extension {name}: {error}; hooks are {known}") from error
+    for hook, caller in vars(loader.manager.hook).items():
+        if not caller.has_spec():
+            for implementation in caller.get_hookimpls():
+                if not implementation.optionalhook:
+                    raise _unknown_hook(implementation.plugin_name, hook)
+
+
+def _unknown_hook(extension: str, hook: str) -> ExtensionError:
+    known = sorted(n for n in vars(hookspecs) if n.startswith(("register_", "prepare_")))
+    nearest = nearest_name(hook, known)
+    hint = f"did you mean {nearest}? " if nearest else ""
+    return ExtensionError(
+        f"extension {extension}: unknown hook {hook}; {hint}hooks are {', '.join(known)}"
+    )

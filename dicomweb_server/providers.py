@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dicomweb_server.config import Config, ConfigError, unknown_option
+from dicomweb_server.config import (
+    Config,
+    ConfigError,
+    checked_value,
+    nearest_name,
+    unknown_option,
+)
 from dicomweb_server.context import Providers, ServerContext
 from dicomweb_server.dicom import TagDictionary
 from dicomweb_server.interfaces.auth import Authenticator, Authorizer
@@ -61,33 +67,48 @@ class Registry:
             )
         self.classes[name], self.owners[name] = offered, owner
 
-    def build(self, name: str, where: str, config: Config, section: Mapping[str, Any]) -> Any:
-        """An object of the class of that name; `where` is for error messages."""
+    def build(self, name: str, where: str, config: Config, section: Any, *, named: str = "") -> Any:
+        """An object of the class of that name.
+
+        `where` is its section and `named` the option that chose it, for error messages.
+        """
         chosen = self.classes.get(name)
         if chosen is None:
             raise ConfigError(
-                f"{where} names the {self.what} {name!r}, which no extension offers; "
+                f"{named or where} names the {self.what} {name!r}, which no extension offers; "
                 f"possible are {', '.join(sorted(self.classes)) or '(none)'}"
             )
-        settings = Settings(config, _checked(chosen, where, section), where.partition(".")[2])
-        return chosen(settings)
+        if not isinstance(section, Mapping):
+            raise ConfigError(f"{where} must be an object with options of the {self.what} {name!r}")
+        # Where another option chooses the class, `Type` is none of its section.
+        values = _checked(chosen, where, section, () if named else ("Type",))
+        try:
+            return chosen(Settings(config, values, where.partition(".")[2]))
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
 
 
-def _checked(chosen: type[Any], where: str, section: Mapping[str, Any]) -> dict[str, Any]:
-    """The provider's own section, checked by its declared options."""
+def _checked(
+    chosen: type[Any], where: str, section: Mapping[str, Any], others: Sequence[str]
+) -> dict[str, Any]:
+    """The provider's own section, checked by its declared options; `others` are not its own."""
     declared = {option.name: option for option in chosen.options}
     values: dict[str, Any] = {}
     for key, value in section.items():
-        if key == "Type":
+        if key in others:
             continue
         if key not in declared:
-            possible = ", ".join(["Type", *declared])
-            raise ConfigError(f"{where}: unknown option {key}; possible are {possible}")
-        try:
-            values[key] = declared[key].check(value)
-        except ValueError as error:
-            raise ConfigError(f"{where}.{key} {error}, found {value!r}") from error
+            raise ConfigError(f"{where}: {_unknown(key, [*others, *declared])}")
+        values[key] = checked_value(declared[key], value, f"{where}.{key}")
     return values
+
+
+def _unknown(key: str, possible: Sequence[str]) -> str:
+    if not possible:
+        return f"unknown option {key}; there is none to set here"
+    nearest = nearest_name(key, possible)
+    hint = f"did you mean {nearest}? " if nearest else ""
+    return f"unknown option {key}; {hint}possible are {', '.join(possible)}"
 
 
 def _type_of(section: Any, where: str, default: str) -> str:
@@ -141,7 +162,10 @@ def _authenticators(extensions: Extensions, config: Config) -> tuple[Authenticat
         names = ["Order", *registry.classes]
         raise ConfigError(f"Authentication: {unknown_option(sorted(unknown)[0], names)}")
     return tuple(
-        registry.build(name, "Authentication.Order", config, section.get(name, {}))
+        registry.build(
+            *(name, f"Authentication.{name}", config, section.get(name, {})),
+            named="Authentication.Order",
+        )
         for name in order
     )
 
@@ -149,7 +173,7 @@ def _authenticators(extensions: Extensions, config: Config) -> tuple[Authenticat
 def _metadata_modes(extensions: Extensions, config: Config) -> dict[str, MetadataMode]:
     registry = Registry(extensions, "register_metadata_modes", MetadataMode, "metadata mode")
     return {
-        config[option]: registry.build(config[option], option.name, config, {})
+        config[option]: registry.build(config[option], option.name, config, {}, named=option.name)
         for option in (STUDIES_METADATA, SERIES_METADATA)
     } | {"Full": registry.build("Full", "metadata of instances", config, {})}
 

@@ -124,12 +124,15 @@ _UNUSED: tuple[tuple[str, Any, str], ...] = (
     ("PatientLevelEnabled", True, "the REST API of Orthanc is not part of this version"),
 )
 
+_SECRET = frozenset({"DicomWeb.Servers", "HttpProxy", "Pkcs11"})
+"""They hold passwords and pins: no effect is no reason to show them."""
+
 OPTIONS: tuple[Option[Any], ...] = (
     *(DICTIONARY, DEFAULT_PRIVATE_CREATOR, DEFAULT_ENCODING, STORE_MD5, OVERWRITE),
     *(QIDO_CASE_SENSITIVE, OTHER_BINARY_MODE, METADATA_CACHE),
     *(LIMIT_FIND_RESULTS, LIMIT_FIND_INSTANCES),
     *(
-        Option(name, default, "Accepted without effect.", anything, unused=reason)
+        Option(name, default, "Accepted without effect.", anything, name in _SECRET, reason)
         for name, default, reason in _UNUSED
     ),
 )

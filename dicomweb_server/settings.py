@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
+from typing import Any
+
 from dicomweb_server.config import (
     EMPTY,
     IGNORE_UNKNOWN,
@@ -16,13 +20,33 @@ from dicomweb_server.config import (
     whole,
 )
 
+_HOST_NAME = re.compile(r"(?=.{1,253}$)(\w([\w-]{0,61}\w)?(\.|$))+", re.ASCII)
+
+
+def addresses(value: Any) -> tuple[str, ...]:
+    """IP addresses or names of hosts, without port."""
+    hosts = texts(value)
+    for host in hosts:
+        if not _is_address(host) and not _HOST_NAME.fullmatch(host):
+            raise ValueError("must be a list of IP addresses or host names, without port")
+    return hosts
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 NAME = Option("Name", "MyOrthanc", "Name of this server.", text)
 HTTP_PORT = Option("HttpPort", 8042, "TCP port of the HTTP server.", whole(1, 65535))
 HTTP_BIND_ADDRESSES = Option(
     "HttpBindAddresses",
     NO_TEXTS,
     "Addresses to listen on; empty: loopback, or all when RemoteAccessAllowed.",
-    texts,
+    addresses,
 )
 HTTP_WORKERS = Option("HttpWorkers", 0, "Server processes; 0: one for each core.", whole())
 HTTP_THREADS = Option(

@@ -9,8 +9,8 @@ import click
 
 from dicomweb_server.cli.shared import opened
 from dicomweb_server.config import ConfigError
+from dicomweb_server.launch import check_start
 from dicomweb_server.providers import secret_keys
-from dicomweb_server.web.access import check_access
 from dicomweb_server.web.app import load_all, read_configuration
 from dicomweb_server.web.server import describe
 
@@ -36,7 +36,7 @@ def check(path: Path | None) -> None:
     """Say whether a server could start with the configuration."""
     with opened(path) as context:
         try:
-            check_access(context)
+            check_start(context)
         except ConfigError as error:
             where = f"{context.config.source}: " if context.config.source else ""
             raise ConfigError(f"{where}{error}") from error

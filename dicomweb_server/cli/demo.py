@@ -21,6 +21,7 @@ from typing import Any
 import click
 import pydicom
 
+from dicomweb_server.cli.shared import ending_like_ctrl_c
 from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 
 _FILES = (
@@ -60,8 +61,9 @@ def _server(port: int) -> Iterator[subprocess.Popen[bytes]]:
             data = Path.cwd() / "data"
             config.write_text(json.dumps({"HttpPort": port, "StorageDirectory": str(data)}))
             environment["DICOMWEB_SERVER_CONFIG"] = str(config)
-        command = [sys.executable, "-m", "dicomweb_server", "serve"]
-        process = subprocess.Popen(command, env=environment)  # noqa: S603
+        # However this process ends, the pipe ends with it, and the server with the pipe.
+        command = [sys.executable, "-m", "dicomweb_server", "serve", "--end-with-input"]
+        process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)  # noqa: S603
         try:
             _wait(process, port)
             yield process
@@ -140,7 +142,7 @@ def _show(base: str) -> None:
 def demo(once: bool) -> None:
     """Start a server, store real files, find and retrieve them."""
     port = _free_port(_PORT)
-    with _server(port) as process:
+    with ending_like_ctrl_c(), _server(port) as process:
         _show(f"http://127.0.0.1:{port}/dicom-web/")
         if once:
             click.echo("\nDone.")

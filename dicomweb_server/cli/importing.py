@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import IO
 
 import click
 
-from dicomweb_server.cli.shared import opened
+from dicomweb_server.cli.shared import Interruption, noting_signals, opened
 from dicomweb_server.interfaces.index import Origin, Outcome
 from dicomweb_server.ps318.store_response import CANNOT_UNDERSTAND, OUT_OF_RESOURCES
 from dicomweb_server.services.ingest import Batch, Ingested, IngestService
@@ -23,6 +24,7 @@ _READ = 1 << 20
 _SHOWN = 12
 _BATCH = 32
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_GO_ON = "run the same command to go on"
 _LISTING = "a DICOMDIR lists files and is no instance"
 _DIRECTORY_CLASS = b"\x02\x00\x02\x00UI\x14\x001.2.840.10008.1.3.10"
 
@@ -164,9 +166,12 @@ class _Started:
 
 
 class _Importer:
-    def __init__(self, ingest: IngestService, tally: _Tally) -> None:
+    def __init__(self, ingest: IngestService, tally: _Tally, stop: Interruption) -> None:
         self._ingest = ingest
         self._tally = tally
+        self._stop = stop
+        self.done = 0
+        """How many sources were dealt with."""
         self._opener = _Opener()
         self._origin = Origin("import")
 
@@ -176,6 +181,10 @@ class _Importer:
         started: list[_Started] = []
         try:
             for source in sources:
+                # What was read is committed and counted before the end, also when it is asked for.
+                if self._stop.requested:
+                    break
+                self.done += 1
                 if source.problem:
                     self._tally.refuse(source, source.problem)
                 elif source.is_listing:
@@ -185,6 +194,9 @@ class _Importer:
             results = batch.commit()
         except BaseException:
             batch.abort()
+            for file, result in zip(started, batch.results, strict=False):
+                if result.outcome is not None:
+                    self._note(file, result)
             raise
         for file, result in zip(started, results, strict=True):
             self._note(file, result)
@@ -233,11 +245,13 @@ def import_command(config: Path | None, paths: tuple[Path, ...], verbose: bool) 
     It can be repeated after an interruption: what is stored already is not stored again. In
     folders and ZIPs, what is not DICOM is skipped. Ends with status 1 if anything was refused.
     """
+    tally = _Tally()
     with opened(config) as context:
         if context.config[READ_ONLY]:
             raise click.ClickException("the configuration says ReadOnly: nothing can be imported")
         context.prepare()
-        stopped = _import(context.services.ingest, paths, tally := _Tally())
+        with noting_signals() as stop:
+            stopped = _import(context.services.ingest, paths, tally, stop)
     tally.show(verbose)
     if stopped:
         raise click.ClickException(stopped)
@@ -245,22 +259,27 @@ def import_command(config: Path | None, paths: tuple[Path, ...], verbose: bool) 
         raise SystemExit(1)
 
 
-def _import(ingest: IngestService, paths: Sequence[Path], tally: _Tally) -> str:
+def _import(ingest: IngestService, paths: Sequence[Path], tally: _Tally, stop: Interruption) -> str:
     """Import everything; a sentence when it ended early."""
-    sources = list(find_sources(paths))
-    importer = _Importer(ingest, tally)
-    done = 0
+    importer = _Importer(ingest, tally, stop)
+    total = 0
     try:
-        with click.progressbar(length=len(sources), label="importing", show_pos=True) as bar:
-            for done in range(0, len(sources), _BATCH):
-                some = sources[done : done + _BATCH]
+        sources = list(takewhile(lambda _: not stop.requested, find_sources(paths)))
+        total = len(sources)
+        with click.progressbar(length=total, label="importing", show_pos=True) as bar:
+            for first in range(0, total, _BATCH):
+                some = sources[first : first + _BATCH]
                 importer.take(some)
                 bar.update(len(some))
-    except _Stop as stop:
-        left = max(len(sources) - done - _BATCH, 0)
-        return f"stopped, {left} files were not tried: {stop}; run the same command again later"
+                if stop.requested:
+                    break
+    except _Stop as full:
+        left = total - importer.done
+        return f"stopped, {left} files were not tried: {full}; run the same command again later"
     except KeyboardInterrupt:
-        return f"interrupted after {done} of {len(sources)} files; run the same command to go on"
+        stop.requested = True
     finally:
         importer.close()
+    if stop.requested:
+        return f"interrupted after {importer.done} of {total} files; {_GO_ON}"
     return ""

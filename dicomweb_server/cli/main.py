@@ -19,16 +19,11 @@ from dicomweb_server.cli.importing import import_command
 from dicomweb_server.cli.maintenance import check, migrate, reindex, stats
 from dicomweb_server.cli.serve import serve
 from dicomweb_server.config import ConfigError
-from dicomweb_server.interfaces.index import IndexFailure
-from dicomweb_server.interfaces.state import StateError
-from dicomweb_server.interfaces.storage import StorageError
+from dicomweb_server.launch import EXPECTED, TRACEBACK, reason
 from dicomweb_server.plugins import Extensions, load_extensions
 from dicomweb_server.web.app import load_all, read_configuration
 
-_EXPECTED = (ConfigError, IndexFailure, StateError, StorageError)
 _CLICKS_OWN = (click.ClickException, click.Abort, click.exceptions.Exit)
-TRACEBACK = "DICOMWEB_SERVER_TRACEBACK"
-"""Environment variable: when it is set, an unexpected failure shows where it happened."""
 
 
 def _remember(ctx: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
@@ -78,8 +73,8 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except _EXPECTED as error:
-            raise click.ClickException(str(error)) from error
+        except EXPECTED as error:
+            raise click.ClickException(reason(error)) from error
         except _CLICKS_OWN:
             raise
         except Exception as error:
@@ -87,15 +82,7 @@ class Commands(click.Group):
                 raise
             if os.environ.get(TRACEBACK):
                 raise
-            raise click.ClickException(_unexpected(error)) from error
-
-
-def _unexpected(error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError):
-        return f"the Python package {error.name} is needed for this and is not installed"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'a file'}: {error.strerror}"
-    return f"unexpected {type(error).__name__}: {error} (set {TRACEBACK}=1 to see where)"
+            raise click.ClickException(reason(error)) from error
 
 
 def _named(args: Sequence[str]) -> Path | None:
@@ -116,7 +103,7 @@ def extension_commands(path: Path | None) -> dict[str, click.Command]:
     """What extensions add. A broken configuration must not hide `config check`."""
     collected = click.Group()
     try:
-        _extensions(path).hook.register_commands(cli=collected)
+        _extensions(path).call("register_commands", cli=collected)
     except Exception as error:
         click.echo(f"Warning: commands of extensions are missing: {error}", err=True)
     return {name: accept_config(command) for name, command in collected.commands.items()}

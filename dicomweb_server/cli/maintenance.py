@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from dicomweb_server.cli.shared import opened
+from dicomweb_server.context import ServerContext
+from dicomweb_server.interfaces.index import IndexFailure
 from dicomweb_server.services.maintenance import Maintenance
 
 
@@ -45,15 +47,27 @@ def reindex(config: Path | None) -> None:
     Ends with status 1 if files could not be read.
     """
     with opened(config) as context:
-        context.prepare()
         maintenance = Maintenance(context.index, context.storages)
-        with click.progressbar(length=maintenance.count_blobs(), label="reindexing") as bar:
+        count = maintenance.count_blobs()
+        _prepare(context, count)
+        with click.progressbar(length=count, label="reindexing") as bar:
             report = maintenance.reindex(context.services.ingest.reading, bar.update)
     for sentence in report.problems:
         click.echo(sentence)
     click.echo(report.summary)
     if report.problems:
         raise SystemExit(1)
+
+
+def _prepare(context: ServerContext, count: int) -> None:
+    """Make the index if there is anything to read: a mistyped path must not become an archive."""
+    if count:
+        context.prepare()
+        return
+    try:
+        context.index.check()
+    except IndexFailure as error:
+        raise click.ClickException(f"the storages hold no files, and {error}") from error
 
 
 @click.command()

@@ -2,19 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from dicomweb_server.context import ServerContext
 from dicomweb_server.web.app import create_context
 
 
 @contextmanager
-def opened(config: Path | None) -> Iterator[ServerContext]:
-    """The context of a configuration, closed at the end whatever happens."""
-    context = create_context(config)
+def opened(config: Path | None, *, quiet: bool = False) -> Iterator[ServerContext]:
+    """The context of a configuration, closed at the end whatever happens.
+
+    `quiet`: without warnings, since something that is started later gives them again.
+    """
+    if quiet:
+        logging.disable(logging.WARNING)
+    try:
+        context = create_context(config)
+    finally:
+        if quiet:
+            logging.disable(logging.NOTSET)
     try:
         yield context
     finally:
         context.close()
+
+
+class Interruption:
+    """Notes Ctrl-C and SIGTERM, so that what is being done can be finished; a second one raises."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def note(self, _number: int, _frame: FrameType | None) -> None:
+        """Handle a signal."""
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+
+def _raise(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+_HUNG_UP = getattr(signal, "SIGHUP", signal.SIGTERM)
+
+
+@contextmanager
+def noting_signals() -> Iterator[Interruption]:
+    """Signals that ask for the end only ask, while the block runs."""
+    interruption = Interruption()
+    with _handled(interruption.note, (signal.SIGINT, signal.SIGTERM, _HUNG_UP)):
+        yield interruption
+
+
+@contextmanager
+def ending_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM and a closed terminal raise KeyboardInterrupt while the block runs."""
+    with _handled(_raise, (signal.SIGTERM, _HUNG_UP)):
+        yield
+
+
+@contextmanager
+def _handled(
+    handler: Callable[[int, FrameType | None], None], signals: tuple[int, ...]
+) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python handles signals in the main thread only
+        return
+    # What is ignored (by nohup, for example) stays ignored.
+    mine = [s for s in set(signals) if signal.getsignal(s) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in mine}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -54,7 +54,7 @@ def load_all(
         if option.name in declared:
             raise ConfigError(f"extension {owner}: the option {option.name} is declared already")
         declared[option.name] = option
-    config = check(raw, declared.values(), base=base, source=source)
+    config = check(raw, declared.values(), base=base, source=source, explain=extensions.why_unknown)
     return config, extensions
 
 
@@ -117,7 +117,7 @@ def build_app(context: ServerContext) -> Flask:
     if config[ENABLE]:
         root = slashed(config[ROOT])
         app.register_blueprint(studies_blueprint(root, read_only=config[READ_ONLY]))
-    context.extensions.hook.prepare_app(app=app, context=context)
+    context.extensions.call("prepare_app", app=app, context=context)
     check_routes(app)
     app.wsgi_app = tidy_paths(app.wsgi_app)  # type: ignore[method-assign, assignment]
     return app

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 import logging
+import re
 import secrets
 import threading
 import time
@@ -25,7 +26,14 @@ from dicomweb_server.interfaces.provider import Settings
 log = logging.getLogger(__name__)
 
 REALM = "DICOMweb"
-_HASHED = ("scrypt:", "pbkdf2:")
+_HASH = re.compile(
+    r"scrypt:(?P<cost>\d{1,8}):\d{1,4}:\d{1,4}\$[^$]+\$[0-9a-f]{128}"
+    r"|pbkdf2:(?P<digest>\w+)(:\d{1,9})?\$[^$]+\$(?P<hex>[0-9a-f]+)"
+)
+_LIKE_A_HASH = re.compile(
+    r"(scrypt|pbkdf2)[:$]|\$(\d|2[abxy]|y|apr1|argon2\w*|scrypt)\$|\{(S?SHA\d*|S?MD5|CRYPT)\}"
+)
+"""How our hashes begin, and those of other programs: htpasswd, crypt, LDAP."""
 _REMEMBERED = 1024
 _FREE_FAILURES = 5
 _LONGEST_WAIT = 60.0
@@ -35,9 +43,25 @@ _FORGET_AFTER = 900.0
 def _users(value: Any) -> dict[str, str]:
     users = mapping(value)
     for name, password in users.items():
-        if not isinstance(password, str) or not name or ":" in name:
-            raise ValueError("must be an object of user names (without colon) and passwords")
+        _check_user(name, password)
     return dict(users)
+
+
+def _check_user(name: str, password: Any) -> None:
+    """Raise ValueError with a sentence that names the user and never the password."""
+    if not name or ":" in name:
+        # What follows a colon may be a password.
+        shown = f"{name.partition(':')[0]}:..." if name else ""
+        raise ValueError(f"must hold user names without colon, and holds {shown!r}")
+    if not isinstance(password, str):
+        raise ValueError(f"must hold strings; the password of {name!r} is none")
+    if not password:
+        raise ValueError(f"holds an empty password for {name!r}; nobody could log in with it")
+    if _LIKE_A_HASH.match(password) and not _is_hashed(password):
+        raise ValueError(
+            f"holds for {name!r} what begins like a hash and is none that can be checked; "
+            f"`dicomweb-server hash-password` makes those that can"
+        )
 
 
 NO_USERS: dict[str, str] = {}
@@ -140,7 +164,16 @@ class BasicAuthenticator(Authenticator):
 
 
 def _is_hashed(password: str) -> bool:
-    return password.startswith(_HASHED) and password.count("$") == 2
+    found = _HASH.fullmatch(password)
+    if found is None:
+        return False
+    if found["digest"] is None:
+        cost = int(found["cost"])
+        return cost > 1 and cost & (cost - 1) == 0  # scrypt takes powers of two
+    try:
+        return len(found["hex"]) == 2 * hashlib.new(found["digest"]).digest_size
+    except ValueError:
+        return False
 
 
 def _matches(expected: str, password: str) -> bool:
@@ -174,6 +207,8 @@ def register_authenticators() -> list[type[Authenticator]]:
 @click.password_option(help="The password; asked for when not given.")
 def hash_password(password: str) -> None:
     """Print the hash of a password for RegisteredUsers."""
+    if not password:
+        raise click.BadParameter("an empty password is none", param_hint="--password")
     click.echo(generate_password_hash(password))
 
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from dicomweb_index_sql.prepared import Cursor, Prepared
@@ -62,9 +62,21 @@ class Database:
             raise ConfigError(
                 "Url is no database URL; expected for example sqlite:////var/lib/index.sqlite"
             ) from error
+        try:
+            self.url.get_dialect()
+        except NoSuchModuleError as error:
+            raise ConfigError(
+                f"Url names the kind of database {self.url.drivername!r}, which SQLAlchemy does "
+                f"not know here; expected for example sqlite:////var/lib/index.sqlite"
+            ) from error
         self._unavailable = unavailable
         self._full = full
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite and (self.url.database or ":memory:").startswith((":memory:", "file:")):
+            raise ConfigError(
+                "Url names no file; processes share a SQLite database only as a file: expected "
+                "for example sqlite:////var/lib/index.sqlite"
+            )
         self._busy = busy_seconds
         self._lock = threading.Lock()
         self._engine: Engine | None = None
@@ -94,10 +106,11 @@ class Database:
         try:
             status = os.stat(self.url.database or "")  # noqa: PTH116  # twice in each request
         except OSError:
+            if self._identity is not None:
+                raise self._unavailable(f"the index {self.url.database} is gone") from None
             raise self._unavailable(
-                f"the index {self.url.database} is gone"
-                if self._identity is not None
-                else f"there is no index {self.url.database} yet: run `dicomweb-server migrate`"
+                f"there is no database {self.url.database}: see StorageDirectory, IndexDirectory "
+                f"and Index.Url, or make one with `dicomweb-server migrate`"
             ) from None
         identity = (status.st_dev, status.st_ino)
         if self._identity not in (None, identity):
@@ -106,11 +119,17 @@ class Database:
 
     def create_file(self) -> None:
         """Make the empty file of a new SQLite database; nothing else makes it."""
-        if self.is_sqlite and self.url.database and self._identity is None:
-            with self._translated():
-                path = Path(self.url.database)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.touch(0o640)
+        if not self.is_sqlite or self._identity is not None:
+            return
+        path = Path(str(self.url.database))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(0o640)
+        except OSError as error:
+            raise self._unavailable(
+                f"the database {path} cannot be made or written: {error.strerror}; see "
+                f"IndexDirectory, StorageDirectory and Index.Url"
+            ) from error
 
     def _create(self) -> Engine:
         if not self.is_sqlite:

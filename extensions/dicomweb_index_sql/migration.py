@@ -6,6 +6,7 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from alembic import command
 from alembic.config import Config
@@ -57,7 +58,6 @@ def require_current(database: Database) -> None:
 
 def migrate(database: Database) -> str:
     """Bring the schema up to date; a sentence about what was done."""
-    database.create_file()
     with _alone(database):
         with database.read() as connection:
             before = current(connection)
@@ -81,13 +81,25 @@ def migrate(database: Database) -> str:
         return f"the schema went from {before or '(none)'} to {newest()}"
 
 
+def _lock_file(database: Database) -> IO[str]:
+    path = Path(str(database.url.database) + ".migrate-lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("w")
+    except OSError as error:
+        raise IndexUnavailable(
+            f"{path.parent} cannot hold the index: {error.strerror}; see IndexDirectory, "
+            f"StorageDirectory and Index.Url"
+        ) from error
+
+
 @contextmanager
 def _alone(database: Database) -> Iterator[None]:
     """Only one process of all nodes is in here: three at once failed in two of three tries."""
     if database.is_sqlite:
-        path = Path(str(database.url.database) + ".migrate-lock")
-        with path.open("w") as file:
+        with _lock_file(database) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            database.create_file()
             yield
         return
     with database.engine.connect() as connection:

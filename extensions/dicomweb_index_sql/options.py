@@ -11,7 +11,6 @@ URL = Option(
     "",
     "SQLAlchemy URL of the database; empty: the file index.sqlite in IndexDirectory.",
     text,
-    secret=True,
 )
 BUSY_TIMEOUT = Option(
     "BusyTimeout", 30.0, "Seconds to wait for a database that another process writes to.", number

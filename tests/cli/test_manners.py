@@ -126,6 +126,67 @@ def test_secrets_in_sections_are_masked(folder):
     assert "hid/den" not in shown
 
 
+def test_secrets_of_options_without_effect_are_masked(folder):
+    path = configure(
+        folder,
+        DicomWeb={
+            "Servers": {
+                "a": ["http://h", "user", "hidden"],
+                "b": {
+                    "Url": "http://h",
+                    "Password": "hidden",
+                    "HttpHeaders": {"Authorization": "Bearer hidden"},
+                },
+            }
+        },
+        HttpProxy="proxyuser:hidden@h:3128",
+        Pkcs11={"Pin": "hidden"},
+        UserMetadata={"url": "https://me:hidden@h/", "list": ["ftp://me:hidden@h/"]},
+    )
+    done = call("config", "show", "--config", path)
+    document = json.loads(done.stdout)
+    assert document["DicomWeb"]["Servers"] == {"a": "***", "b": "***"}
+    assert document["UserMetadata"]["url"] == "https://me:***@h/"
+    assert "hidden" not in done.output
+
+
+def test_passwords_of_the_environment_are_in_no_error(folder, monkeypatch):
+    monkeypatch.setenv("PW", "hidden")
+    path = configure(folder, RegisteredUsers={"bad:name": "hidden", "x": "${PW}"})
+    done = call("config", "check", "--config", path)
+    assert done.exit_code == 1
+    assert "RegisteredUsers" in done.stderr
+    assert "hidden" not in done.output
+
+
+def test_an_empty_password_is_not_hashed():
+    done = call("hash-password", "--password", "")
+    assert done.exit_code == 2
+    assert "empty" in done.stderr
+    assert "scrypt" not in done.output
+
+
+# --- commands that only look ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("line", [["stats"], ["check"], ["check", "--repair"], ["reindex"]])
+def test_looking_at_an_archive_that_is_not_there_makes_none(folder, line):
+    path = configure(folder, StorageDirectory="typo", IndexDirectory="typo/ix")
+    done = call(*line, "--config", path)
+    assert done.exit_code == 1
+    assert str(folder / "typo" / "ix" / "index.sqlite") in done.stderr
+    assert "IndexDirectory" in done.stderr
+    assert not (folder / "typo").exists()
+
+
+def test_reindexing_an_empty_archive(folder):
+    path = configure(folder)
+    assert call("migrate", "--config", path).exit_code == 0
+    done = call("reindex", "--config", path)
+    assert done.exit_code == 0
+    assert "0 instances are indexed" in done.output
+
+
 def test_secrets_that_extensions_declare_are_masked(folder):
     (folder / "vault.py").write_text(
         "from dicomweb_server import hookimpl\n"

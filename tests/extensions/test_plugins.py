@@ -90,6 +90,98 @@ def test_a_package_imports_its_own_modules(tmp_path):
     assert start(tmp_path, config).providers.storages["default"].name == "inner"
 
 
+def test_packages_of_a_folder_are_loaded(tmp_path):
+    for name in ("pkg1", "_not_this"):
+        (tmp_path / "holder" / name).mkdir(parents=True)
+        (tmp_path / "holder" / name / "__init__.py").write_text("from .store import *\n")
+        (tmp_path / "holder" / name / "store.py").write_text(SOURCE.format(name=name))
+    config = {"Plugins": [str(tmp_path / "holder")], "Storages": {"default": {"Type": "pkg1"}}}
+    context = start(tmp_path, config)
+    assert context.providers.storages["default"].name == "pkg1"
+    assert "_not_this" not in {info.name for info in context.extensions.infos}
+
+
+@pytest.mark.parametrize("inside", ["", "_helper.py", "notes.txt", "deep/er/x.py"])
+def test_a_folder_without_extensions_stops_the_start(tmp_path, inside):
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    if inside:
+        (folder / inside).parent.mkdir(parents=True, exist_ok=True)
+        (folder / inside).write_text("")
+    refused(tmp_path, {"Plugins": [str(folder)]}, str(folder), "no extension", ".py", "package")
+
+
+USER_OF_HELPER = """
+from dicomweb_server import hookimpl
+from dicomweb_storage_memory import MemoryStore
+import helpz
+from shared_pkg.deep import LATER
+import json
+
+assert json.dumps([]) == "[]"
+
+class Mine(MemoryStore):
+    name = helpz.NAME
+
+@hookimpl
+def register_storages():
+    import _late
+    assert _late.NAME == helpz.NAME
+    return [Mine]
+"""
+
+
+def several_files(folder, name):
+    (folder / "shared_pkg").mkdir(parents=True)
+    (folder / "main_ext.py").write_text(USER_OF_HELPER)
+    (folder / "helpz.py").write_text(f"NAME = {name!r}\n")
+    (folder / "_late.py").write_text(f"NAME = {name!r}\n")
+    (folder / "json.py").write_text("raise RuntimeError('hides what is installed')\n")
+    (folder / "shared_pkg" / "__init__.py").write_text("")
+    (folder / "shared_pkg" / "deep.py").write_text("LATER = 1\n")
+    return folder
+
+
+def test_files_of_a_folder_import_each_other(tmp_path):
+    folder = several_files(tmp_path / "fld", "helped")
+    (folder / "json.py").unlink()
+    config = {"Plugins": [str(folder)], "Storages": {"default": {"Type": "helped"}}}
+    assert start(tmp_path, config).providers.storages["default"].name == "helped"
+
+
+def test_a_file_imports_what_stands_beside_it_and_hides_nothing_installed(tmp_path):
+    folder = several_files(tmp_path / "fld", "alone")
+    config = {
+        "Plugins": [str(folder / "main_ext.py")],
+        "Storages": {"default": {"Type": "alone"}},
+    }
+    context = start(tmp_path, config)
+    assert context.providers.storages["default"].name == "alone"
+    assert "helpz" not in {info.name for info in context.extensions.infos}
+
+
+def test_helpers_of_one_name_in_two_folders_are_two(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "_helper.py").write_text(f"NAME = {name!r}\n")
+        source = SOURCE.replace('"{name}"', "_helper.NAME")
+        (tmp_path / name / f"{name}.py").write_text("import _helper\n" + source)
+    config = {
+        "Plugins": [str(tmp_path / "one"), str(tmp_path / "two")],
+        "Storages": {"a": {"Type": "one"}, "b": {"Type": "two"}},
+        "DefaultStorage": "a",
+    }
+    assert set(start(tmp_path, config).providers.storages) == {"a", "b"}
+
+
+def test_a_module_that_an_extension_shares_with_another_is_one(tmp_path):
+    (tmp_path / "fld").mkdir()
+    (tmp_path / "fld" / "apple.py").write_text("import zebra\nzebra.SEEN.append('apple')\n")
+    (tmp_path / "fld" / "zebra.py").write_text("SEEN = ['zebra']\n")
+    context = start(tmp_path, {"Plugins": [str(tmp_path / "fld")]})
+    assert context.extensions.manager.get_plugin("zebra").SEEN == ["zebra", "apple"]
+
+
 def test_paths_are_relative_to_the_configuration(tmp_path):
     (tmp_path / "mine.py").write_text(SOURCE.format(name="mine"))
     file = tmp_path / "config.json"
@@ -110,9 +202,14 @@ def test_a_native_library_is_a_warning(tmp_path, suffix):
 
 
 def test_a_file_that_is_no_python_stops_the_start(tmp_path):
-    file = tmp_path / "notes.txt"
-    file.write_text("hello")
-    refused(tmp_path, {"Plugins": [str(file)]}, "notes.txt")
+    for name in ("notes.txt", "c.json"):
+        file = tmp_path / name
+        file.write_text("hello")
+        words = (f"Plugins: {file} is not a Python source file", ".py file", "folder")
+        with pytest.raises(ConfigError) as caught:
+            start(tmp_path, {"Plugins": [str(file)]})
+        assert all(word in str(caught.value) for word in words)
+        assert "Error" not in str(caught.value)
 
 
 @pytest.mark.parametrize("source", ["import nothing_like_this", "def broken(:", "1 / 0"])
@@ -133,7 +230,19 @@ def test_a_disabled_extension_is_not_loaded(tmp_path):
 
 def test_options_of_a_disabled_extension_are_unknown(tmp_path):
     config = {"DisabledExtensions": ["proxy-headers"], "TrustedProxies": []}
-    refused(tmp_path, config, "TrustedProxies")
+    refused(tmp_path, config, "TrustedProxies", "proxy-headers", "DisabledExtensions")
+
+
+def test_options_of_a_disabled_file_are_explained_too(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from dicomweb_server import hookimpl\n"
+        "from dicomweb_server.config import Option, text\n"
+        "@hookimpl\n"
+        "def register_options(): return [Option('Mine.Colour', '', 'A colour.', text)]\n"
+    )
+    config = {"Plugins": [str(tmp_path / "mine.py")], "DisabledExtensions": ["mine"]}
+    refused(tmp_path, config | {"Mine": {"Colour": ""}}, "unknown option Mine", "extension mine")
+    refused(tmp_path, config | {"HttpPrt": 1}, "did you mean HttpPort?")
 
 
 def test_disabling_what_nobody_offers_stops_the_start(tmp_path):
@@ -190,6 +299,11 @@ def test_disabling_one_of_two_lets_the_other_work(tmp_path):
         ({"Index": {"BusyTimeout": "long"}}, ("Index.BusyTimeout", "long")),
         ({"Storages": {"a": 1}}, ("Storages.a", "object")),
         ({"Storages": {"a": {"Type": 1}}}, ("Storages.a.Type", "string")),
+        ({"Storages": {"a": {"Pat": ""}}}, ("Storages.a", "Pat;", "mean Path?", "Type, Path")),
+        ({"Authentication": {"basic": {"Foo": 1}}}, ("Authentication.basic:", "Foo", "none")),
+        ({"Authentication": {"basic": 1}}, ("Authentication.basic", "object")),
+        ({"Index": {"Url": "foo://x"}}, ("Index: Url", "'foo'", "sqlite:///")),
+        ({"Index": {"Url": "sqlite://"}}, ("Index: Url", "no file", "sqlite:///")),
     ],
 )
 def test_a_name_that_nobody_offers_stops_the_start(tmp_path, config, words):
@@ -206,7 +320,15 @@ def test_two_that_declare_one_option_stop_the_start(tmp_path):
 
 def test_a_misspelt_hook_stops_the_start(tmp_path):
     mine = offering(register_storage=lambda: [])
-    refused(tmp_path, {}, "mine", "register_storage", "register_storages", mine=mine)
+    words = ("extension mine: unknown hook register_storage;", "did you mean register_storages?")
+    refused(tmp_path, {}, *words, "prepare_app", mine=mine)
+
+
+def test_a_hook_that_fails_while_the_application_is_made_is_named(tmp_path):
+    def prepare(app, context):
+        raise RuntimeError("no licence")
+
+    refused(tmp_path, {}, "extension mine", "no licence", mine=offering(prepare_app=prepare))
 
 
 def test_a_hook_with_a_parameter_that_does_not_exist_stops_the_start(tmp_path):

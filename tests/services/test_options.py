@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dicomweb_server.config import ConfigError
+from dicomweb_server.config import ConfigError, boolean
 from dicomweb_server.testing.apps import context_of, temporary_app
 
 DICOMWEB = {
@@ -157,7 +157,11 @@ def test_all_of_them_at_once(tmp_path):
     [
         ({"HttpPrt": 1}, ("HttpPrt", "did you mean HttpPort?")),
         ({"DicomWeb": {"Rot": "/"}}, ("DicomWeb.Rot", "did you mean DicomWeb.Root?")),
+        ({"dicomweb": {}}, ("dicomweb", "did you mean DicomWeb?")),
+        ({"httpport": 1}, ("httpport", "did you mean HttpPort?")),
         ({"Xyzzy": 1}, ("Xyzzy", "config show")),
+        ({"HttpBindAddresses": ["nonsense host"]}, ("HttpBindAddresses", "names, without port")),
+        ({"HttpBindAddresses": ["127.0.0.1:80"]}, ("HttpBindAddresses", "without port")),
         ({"HttpPort": "80"}, ("HttpPort", '"80"')),
         ({"HttpPort": 0}, ("HttpPort", "at least 1")),
         ({"HttpPort": True}, ("HttpPort",)),
@@ -241,6 +245,122 @@ def test_a_key_of_two_files_is_an_error_whatever_it_holds(tmp_path, values):
         (tmp_path / f"{name}.json").write_text(json.dumps({"AuthenticationEnabled": value}))
     with pytest.raises(ConfigError, match="AuthenticationEnabled"):
         load_raw(tmp_path)
+
+
+def test_an_option_of_two_files_is_named_with_both(tmp_path):
+    from dicomweb_server.config import load_raw
+
+    (tmp_path / "a.json").write_text(json.dumps({"DicomWeb": {"Ssl": True}}))
+    (tmp_path / "b.json").write_text(json.dumps({"DicomWeb": {"Root": "/x/"}}))
+    (tmp_path / "c.json").write_text(json.dumps({"DicomWeb": {"Root": "/x/"}}))
+    with pytest.raises(ConfigError, match=r"c\.json: DicomWeb\.Root is .* another .*b\.json"):
+        load_raw(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('{"Name": "a", "Name": "b"}', "Name"),
+        ('{"Name": "a", "Name": "a"}', "Name"),
+        ('{"DicomWeb": {"Root": "/a/", "Ssl": true, "Root": "/b/"}}', "DicomWeb.Root"),
+        ('{"DicomWeb": {}, "DicomWeb": {"Ssl": true}}', "DicomWeb"),
+        ('{"Storages": {"a": {"Path": "x", "Path": "y"}}}', "Storages.a.Path"),
+    ],
+)
+def test_an_option_that_is_given_twice_in_a_file(tmp_path, text, name):
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, text)
+    assert f"config.json: {name} is given twice" in str(caught.value)
+
+
+# --- secrets -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("users", "words"),
+    [
+        ({"bad:name": "topsecret", "x": "envsecret"}, ("'bad:...'", "colon")),
+        ({"": "topsecret"}, ("''", "colon")),
+        ({"x": 47114711}, ("'x'", "strings")),
+        ({"x": ""}, ("'x'", "empty")),
+        ({"ok": "topsecret", "nl": "scrypt:topsecret"}, ("'nl'", "hash", "hash-password")),
+        ({"nl": "scrypt:32768:8:1$topsecret$abcd"}, ("'nl'", "hash")),
+        ({"nl": "scrypt:32767:8:1$topsecret$" + "a" * 128}, ("'nl'", "hash")),
+        ({"nl": "pbkdf2:topsecret"}, ("'nl'", "hash")),
+        ({"nl": "pbkdf2:sha256:10$topsecret$" + "a" * 63}, ("'nl'", "hash")),
+        ({"nl": "pbkdf2:sha0:10$topsecret$" + "a" * 64}, ("'nl'", "hash")),
+        ({"nl": "$2y$05$topsecrettopsecret"}, ("'nl'", "hash")),
+        ({"nl": "{SHA}topsecret"}, ("'nl'", "hash")),
+        ("topsecret", ("must be an object", "found a string")),
+    ],
+    ids=str,
+)
+def test_users_that_cannot_be_used(tmp_path, users, words):
+    with (
+        pytest.raises(ConfigError) as caught,
+        temporary_app(tmp_path, {"RegisteredUsers": users}),
+    ):
+        pass
+    sentence = str(caught.value)
+    assert "RegisteredUsers" in sentence
+    assert all(word in sentence for word in words)
+    assert not any(word in sentence for word in ("topsecret", "envsecret", "4711"))
+
+
+@pytest.mark.parametrize("method", ["scrypt", "scrypt:1024:4:2", "pbkdf2", "pbkdf2:sha1:10"])
+def test_every_kind_of_hash_lets_its_password_in(tmp_path, method):
+    from werkzeug.security import generate_password_hash
+
+    users = {"alice": generate_password_hash("sesame", method), "bob": "$ecret{x}"}
+    config = {"RegisteredUsers": users, "AuthenticationEnabled": True}
+    with temporary_app(tmp_path, config) as app:
+        client = app.test_client()
+
+        def status(*login):
+            return client.get("/dicom-web/studies", auth=login).status_code
+
+        assert status("alice", "sesame") == 200
+        assert status("alice", users["alice"]) == 401
+        assert status("bob", "$ecret{x}") == 200
+
+
+def secretive(check):
+    """An extension with one secret option."""
+    from dicomweb_server import hookimpl
+    from dicomweb_server.config import Option
+
+    option = Option("Vault", "", "A secret.", check, secret=True)
+    hook = staticmethod(hookimpl(lambda: [option]))
+    return [("vault", type("Vault", (), {"register_options": hook})())]
+
+
+def repeats(value):
+    raise ValueError(f"cannot be {value!r}")
+
+
+@pytest.mark.parametrize("check", [int, repeats, boolean], ids=lambda check: check.__name__)
+@pytest.mark.parametrize("value", ["47x11", ["47x11"], {"pin": "47x11"}, "x9"], ids=str)
+def test_what_a_secret_option_holds_is_in_no_error(tmp_path, check, value):
+    def checked(given):
+        return check(given if check is not int or isinstance(given, str) else str(given))
+
+    with (
+        pytest.raises(ConfigError, match="Vault") as caught,
+        temporary_app(tmp_path, {"Vault": value}, extensions=secretive(checked)),
+    ):
+        pass
+    assert "47x11" not in str(caught.value)
+    assert "x9" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_password_in_a_url_is_in_no_error(tmp_path):
+    with (
+        pytest.raises(ConfigError, match="Index") as caught,
+        temporary_app(tmp_path, {"Index": "postgresql://me:hid den@db/x"}),
+    ):
+        pass
+    assert "postgresql://me:***@db/x" in str(caught.value)
 
 
 def test_secrets_are_masked(tmp_path):
