@@ -122,9 +122,9 @@ class LingeringThreadWorker(ThreadWorker):  # type: ignore[misc]
         self.nr_conns -= 1
         self._farewells.add(conn.sock)
 
-    def murder_keepalived(self) -> None:
-        """End what has waited long enough."""
-        super().murder_keepalived()
+    def murder_keepalived(self, *args: Any, **kwargs: Any) -> None:
+        """End what has waited long enough; gunicorn's releases differ in what they pass."""
+        super().murder_keepalived(*args, **kwargs)
         self._farewells.end_late_ones()
 
     def set_accept_enabled(self, enabled: bool) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dicomweb_server.dicom import OrthancIds, ParsedInstance
     from dicomweb_server.interfaces.auth import Scope
     from dicomweb_server.ps318.paths import Resource
-    from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
+    from dicomweb_server.ps318.query_model import Condition, Order, Query, QueryLevel
 
 
 class IndexFailure(Exception):
@@ -207,6 +207,14 @@ class Index(Provider, ABC):
         Only conditions that `answers` accepts MAY be in the query. `attributes` asks for
         `Found.attributes`.
         """
+
+    @abstractmethod
+    def sorts(self, order: Order, level: QueryLevel) -> bool:
+        """Whether `search` and `scan` sort by the attribute (`query.order`), empty ones last."""
+
+    @abstractmethod
+    def count(self, query: Query, scope: Scope) -> int:
+        """How many matches there are, without offset and limit; conditions as for `search`."""
 
     @abstractmethod
     def scan(self, query: Query, scope: Scope) -> Iterator[tuple[Found, bytes]]:

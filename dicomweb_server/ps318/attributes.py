@@ -25,6 +25,9 @@ PATIENT_NAME = "00100010"
 PATIENT_ID = "00100020"
 STUDY_INSTANCE_UID = "0020000D"
 SERIES_INSTANCE_UID = "0020000E"
+NUMBER_OF_PATIENT_RELATED_STUDIES = "00201200"
+NUMBER_OF_PATIENT_RELATED_SERIES = "00201202"
+NUMBER_OF_PATIENT_RELATED_INSTANCES = "00201204"
 NUMBER_OF_STUDY_RELATED_SERIES = "00201206"
 NUMBER_OF_STUDY_RELATED_INSTANCES = "00201208"
 NUMBER_OF_SERIES_RELATED_INSTANCES = "00201209"
@@ -65,6 +68,7 @@ MAIN: dict[QueryLevel, tuple[str, ...]] = {
 """Attributes that are kept in the rows of a level; STUDY includes those of its patient."""
 
 DEFAULT: dict[QueryLevel, dict[str, str]] = {
+    QueryLevel.PATIENT: {"00100010": "PN", "00100020": "LO", "00100030": "DA", "00100040": "CS"},
     QueryLevel.STUDY: {
         "00080020": "DA",
         "00080030": "TM",
@@ -102,6 +106,7 @@ DEFAULT: dict[QueryLevel, dict[str, str]] = {
 """Stored attributes that an answer has without being asked, and their VR."""
 
 REQUIRED: dict[QueryLevel, frozenset[str]] = {
+    QueryLevel.PATIENT: frozenset(DEFAULT[QueryLevel.PATIENT]),
     QueryLevel.STUDY: frozenset(DEFAULT[QueryLevel.STUDY]) - {"00080201"},
     QueryLevel.SERIES: frozenset({"00080060", "0020000E", "00200011"}),
     QueryLevel.INSTANCE: frozenset({"00080016", "00080018", "00200013"}),
@@ -109,6 +114,7 @@ REQUIRED: dict[QueryLevel, frozenset[str]] = {
 """Attributes that are in every answer, empty when the data lacks them (tables 10.6.3-3 to -5)."""
 
 PARENTS: dict[QueryLevel, tuple[QueryLevel, ...]] = {
+    QueryLevel.PATIENT: (),
     QueryLevel.STUDY: (),
     QueryLevel.SERIES: (QueryLevel.STUDY,),
     QueryLevel.INSTANCE: (QueryLevel.STUDY, QueryLevel.SERIES),

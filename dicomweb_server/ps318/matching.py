@@ -15,10 +15,12 @@ from typing import Any, Final
 from unicodedata import normalize
 
 from dicomweb_server.ps318 import dates
+from dicomweb_server.ps318.names import is_like
 
 WILDCARD_VRS: Final = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UN", "UR", "UT"})
 DATE_VRS: Final = frozenset({"DA", "TM", "DT"})
 NUMBER_VRS: Final = frozenset({"DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "US", "UV"})
+_MIDNIGHT: Final = "000000.000000"
 BINARY_VRS: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW"})
 
 
@@ -158,6 +160,78 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Moments:
+    """Combined matching of a date and a time, each given as a range (C.2.2.2.5).
+
+    `low` and `high`: a date and a time of fixed width (`dates`), put together; None for an open
+    end. The values of the condition are dates; `time_tag` has the times.
+    """
+
+    time_tag: str
+    low: str | None
+    high: str | None
+
+    def matches(self, values: Sequence[str]) -> bool:
+        """Whether any date lies within the days; `holds` heeds the times too."""
+        days = (dates.first_moment("DA", each.strip(" \0")) for each in values)
+        return any(day is not None and self._within(day, 8) for day in days)
+
+    def holds(self, days: Sequence[str], times: Sequence[str]) -> bool:
+        """Whether the first date and time lie within; without a time it is the day's beginning."""
+        day = dates.first_moment("DA", days[0].strip(" \0")) if days else None
+        time = dates.first_moment("TM", times[0].strip(" \0")) if times else None
+        return day is not None and self._within(day + (time or _MIDNIGHT), None)
+
+    def _within(self, moment: str, width: int | None) -> bool:
+        return (self.low is None or self.low[:width] <= moment) and (
+            self.high is None or moment <= self.high[:width]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IsEmpty:
+    """Empty value matching (C.2.2.2.7): the attribute is absent or has no value."""
+
+    def matches(self, values: Sequence[str]) -> bool:
+        """Whether there is no value."""
+        return not any(each.strip(" \0") for each in values)
+
+
+@dataclass(frozen=True, slots=True)
+class NameGroups:
+    """A person name given by component groups, `Alphabetic=Ideographic=Phonetic`.
+
+    Each group that is asked for must match the same group of one value; None asks for nothing.
+    """
+
+    groups: tuple["Equals | Wildcard | None", ...]
+
+    def matches(self, values: Sequence[str]) -> bool:
+        """Whether any raw name has the groups."""
+        return any(self._fits(each) for each in values)
+
+    def _fits(self, raw: str) -> bool:
+        has = [group.strip(" \0").rstrip("^") for group in raw.split("=")]
+        has += [""] * (len(self.groups) - len(has))
+        pairs = zip(self.groups, has, strict=False)
+        return all(wanted is None or wanted.matches((group,)) for wanted, group in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class FuzzyName:
+    """Fuzzy semantic matching of person names (C.2.2.2.1.1): see `names.is_like`.
+
+    `words` are `names.words` of what was asked for.
+    """
+
+    words: tuple[str, ...]
+
+    def matches(self, values: Sequence[str]) -> bool:
+        """Whether any name is like it."""
+        return any(is_like(self.words, each) for each in values)
+
+
+@dataclass(frozen=True, slots=True)
 class AnyOf:
     """A list whose alternatives are not all plain texts: ranges, wild cards, numbers."""
 
@@ -168,7 +242,19 @@ class AnyOf:
         return any(each.matches(values) for each in self.alternatives)
 
 
-Predicate = AnyValue | Equals | EqualsNumber | OneOf | Wildcard | Range | AnyOf
+Predicate = (
+    AnyValue
+    | Equals
+    | EqualsNumber
+    | OneOf
+    | Wildcard
+    | Range
+    | Moments
+    | IsEmpty
+    | NameGroups
+    | FuzzyName
+    | AnyOf
+)
 
 
 def name_texts(raw: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ value also matches as a whole.
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from dicomweb_server.ps318 import dates
 from dicomweb_server.ps318.errors import BadRequest
@@ -18,6 +19,9 @@ from dicomweb_server.ps318.matching import (
     AnyValue,
     Equals,
     EqualsNumber,
+    FuzzyName,
+    IsEmpty,
+    NameGroups,
     OneOf,
     Predicate,
     Range,
@@ -26,6 +30,7 @@ from dicomweb_server.ps318.matching import (
     number_of,
     plain,
 )
+from dicomweb_server.ps318.names import words
 
 _SEPARATORS = re.compile(r"[,\\]")
 _LONGEST_NUMBER = 64
@@ -33,15 +38,31 @@ _LONGEST_NUMBER = 64
 _LARGEST_EXPONENT = 400
 
 
-def parse_predicate(name: str, vr: str, value: str, *, case_sensitive: bool) -> Predicate:
+@dataclass(frozen=True, slots=True)
+class MatchingRules:
+    """How values are compared.
+
+    `case_sensitive` does not concern person names, which never are. `fuzzy`: person names are
+    matched semantically (PS3.18, 8.3.4.2). `empty`: `""` asks for attributes without a value
+    (8.3.4.5).
+    """
+
+    case_sensitive: bool = True
+    fuzzy: bool = False
+    empty: bool = False
+
+
+def parse_predicate(name: str, vr: str, value: str, rules: MatchingRules) -> Predicate:
     """The predicate for `name=value`.
 
-    `case_sensitive` does not concern person names, which never are. Raises BadRequest, naming key
-    and value, if an attribute of this VR cannot be matched by such a value.
+    Raises BadRequest, naming key and value, if an attribute of this VR cannot be matched by such a
+    value.
     """
     text = value.strip(" \0")
     if not text.strip("*"):
         return AnyValue()
+    if rules.empty and text == '""':
+        return IsEmpty()
     if vr == "SQ":
         raise BadRequest(
             f"{name} is a sequence and cannot be {value!r};"
@@ -49,6 +70,9 @@ def parse_predicate(name: str, vr: str, value: str, *, case_sensitive: bool) -> 
         )
     if vr in BINARY_VRS:
         raise BadRequest(f"{name} holds binary values (VR {vr}), which cannot be matched.")
+    if rules.fuzzy and vr == "PN":
+        return _fuzzy(text)
+    case_sensitive = rules.case_sensitive
     alternatives = [each.strip(" \0") for each in _SEPARATORS.split(text)]
     if len(alternatives) == 1:
         return _single(name, vr, text, case_sensitive)
@@ -58,6 +82,15 @@ def parse_predicate(name: str, vr: str, value: str, *, case_sensitive: bool) -> 
     if vr in WILDCARD_VRS and vr not in ("AE", "CS"):
         given.append(text)
     return _any_of([_single(name, vr, each, case_sensitive) for each in dict.fromkeys(given)])
+
+
+def _fuzzy(text: str) -> Predicate:
+    """Words that a name must have; a comma may stand between them, as in `Doe, John`."""
+    names = [found for each in text.split("\\") if (found := words(each))]
+    if not names:
+        return AnyValue()
+    alternatives = tuple(FuzzyName(each) for each in names)
+    return alternatives[0] if len(alternatives) == 1 else AnyOf(alternatives)
 
 
 def _any_of(alternatives: Sequence[Predicate]) -> Predicate:
@@ -79,6 +112,8 @@ def _single(name: str, vr: str, text: str, case_sensitive: bool) -> Predicate:
         return _moment(name, vr, text)
     if vr in NUMBER_VRS:
         return _number(name, vr, text)
+    if vr == "PN" and "=" in text:
+        return _by_groups(text)
     folded = vr == "PN" or (not case_sensitive and vr in WILDCARD_VRS)
     clean = fold(text) if folded else plain(text)
     if "*" not in text and "?" not in text:
@@ -89,6 +124,19 @@ def _single(name: str, vr: str, text: str, case_sensitive: bool) -> Predicate:
             " (PS3.4, C.2.2.2.4); give whole values, several separated by commas."
         )
     return Wildcard(clean, folded)
+
+
+def _by_groups(text: str) -> Predicate:
+    groups = [group.strip() for group in text.split("=")[:3]]
+    wanted = tuple(
+        None
+        if not group.strip("*")
+        else Wildcard(fold(group), folded=True)
+        if "*" in group or "?" in group
+        else Equals(_comparable("PN", fold(group)), folded=True)
+        for group in groups
+    )
+    return NameGroups(wanted) if any(wanted) else AnyValue()
 
 
 def _comparable(vr: str, text: str) -> str:

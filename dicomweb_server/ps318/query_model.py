@@ -5,7 +5,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from dicomweb_server.ps318.matching import AnyValue, Predicate, name_texts, texts_of
+from dicomweb_server.ps318.matching import (
+    AnyValue,
+    IsEmpty,
+    Moments,
+    NameGroups,
+    Predicate,
+    name_texts,
+    texts_of,
+)
 
 
 class QueryLevel(StrEnum):
@@ -22,12 +30,15 @@ class Match:
     """One attribute and what it must be.
 
     `path`: tags as 8 upper-case hex digits, outermost first; more than one looks into sequences,
-    any item will do (PS3.4, C.2.2.2.6). `vr`: of the last tag.
+    any item will do (PS3.4, C.2.2.2.6). `vr`: of the last tag. `creator`: who reserved the block of
+    a private last tag (PS3.5, 7.8.1), which may be another block in each data set; "" takes the
+    tag as it is.
     """
 
     path: tuple[str, ...]
     vr: str
     predicate: Predicate
+    creator: str = ""
 
     @property
     def tag(self) -> str:
@@ -41,7 +52,7 @@ class Match:
 
     def matches_values(self, values: Sequence[str]) -> bool:
         """Whether the attribute's values (texts; person names as `A=I=P`) match."""
-        if self.vr == "PN":
+        if self.vr == "PN" and not isinstance(self.predicate, NameGroups):
             values = [text for raw in values for text in name_texts(raw)]
         return self.predicate.matches(values)
 
@@ -49,12 +60,27 @@ class Match:
         """Whether a data set in the DICOM JSON model matches."""
         return self.is_universal or self._matches_below(attributes, 0)
 
+    def tag_in(self, attributes: Mapping[str, Any], depth: int = 0) -> str:
+        """The tag at a depth of the path as the data set has it; "" if its block is not there."""
+        tag = self.path[depth]
+        if not self.creator or depth < len(self.path) - 1:
+            return tag
+        for block in range(0x10, 0x100):
+            if texts_of(attributes.get(f"{tag[:4]}00{block:02X}")) == (self.creator,):
+                return f"{tag[:4]}{block:02X}{tag[6:]}"
+        return ""
+
     def _matches_below(self, attributes: Mapping[str, Any], depth: int) -> bool:
-        element = attributes.get(self.path[depth])
+        element = attributes.get(self.tag_in(attributes, depth))
         if depth == len(self.path) - 1:
+            if isinstance(self.predicate, Moments):
+                times = texts_of(attributes.get(self.predicate.time_tag))
+                return self.predicate.holds(texts_of(element), times)
             return self.matches_values(texts_of(element))
         items = element.get("Value") if element else None
-        return isinstance(items, list) and any(
+        if not isinstance(items, list) or not items:
+            return isinstance(self.predicate, IsEmpty)
+        return any(
             isinstance(item, dict) and self._matches_below(item, depth + 1) for item in items
         )
 
@@ -71,11 +97,20 @@ class IncludeFields:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """One attribute that the results are sorted by; those without a value come last."""
+
+    tag: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """One search.
 
     All `conditions` must hold; of the results `offset` are skipped and `limit` (None: any number)
-    are given. `fuzzy`: semantic matching of person names was asked for. `ignored`: names of
+    are given, sorted by `order` first. `total`: the number of all results is wanted too. `fuzzy`:
+    semantic matching of person names was asked for, and is in the conditions. `ignored`: names of
     parameters that mean nothing here, in their order.
     """
 
@@ -84,6 +119,8 @@ class Query:
     include: IncludeFields = IncludeFields()
     limit: int | None = None
     offset: int = 0
+    order: tuple[Order, ...] = ()
+    total: bool = False
     fuzzy: bool = False
     ignored: tuple[str, ...] = ()
 

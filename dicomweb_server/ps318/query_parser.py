@@ -7,9 +7,10 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final, Protocol
 
+from dicomweb_server.ps318.combining import combined
 from dicomweb_server.ps318.errors import BadRequest
-from dicomweb_server.ps318.predicate_parser import parse_predicate
-from dicomweb_server.ps318.query_model import IncludeFields, Match, Query, QueryLevel
+from dicomweb_server.ps318.predicate_parser import MatchingRules, parse_predicate
+from dicomweb_server.ps318.query_model import IncludeFields, Match, Order, Query, QueryLevel
 
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4})[,|-]?([0-9A-Fa-f]{4})\)?\Z")
 # no keyword is longer, and comparing long words with all of them takes seconds
@@ -17,6 +18,9 @@ _TAG = re.compile(r"\(?([0-9A-Fa-f]{4})[,|-]?([0-9A-Fa-f]{4})\)?\Z")
 _LIKE_A_TAG = re.compile(r"\(?(?:0[xX])?[0-9][0-9A-Za-z]{3}[,|-]?[0-9A-Za-z]{1,6}\)?\Z")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}\Z")
 _LARGEST_NUMBER: Final = 2**31 - 1
+_EMPTY: Final = "emptyvaluematching"
+# `multiplevaluematching` changes nothing: lists of values always match (8.3.4.6)
+_FLAGS: Final = frozenset({"fuzzymatching", _EMPTY, "multiplevaluematching", "totalcount"})
 _NO_PRIVATE_GROUPS: Final = frozenset({"0001", "0003", "0005", "0007", "FFFF"})  # PS3.5, 7.8.1
 
 # parameters of other sections of PS3.18: not for the search, and no mistake either
@@ -29,8 +33,8 @@ class AttributeDictionary(Protocol):
     def resolve(self, name: str) -> str | None:
         """The tag (8 upper-case hex digits) of a keyword or of such digits; None if unknown."""
 
-    def vr(self, tag: str) -> str:
-        """The VR of a tag."""
+    def vr(self, tag: str, private_creator: str = "") -> str:
+        """The VR of a tag, of a private one as its creator means it."""
 
 
 @dataclass(slots=True)
@@ -42,7 +46,8 @@ class _Draft:
     include_all: bool = False
     limit: int | None = None
     offset: int = 0
-    fuzzy: bool = False
+    order: dict[str, Order] = field(default_factory=dict)
+    flags: dict[str, bool] = field(default_factory=dict)
     ignored: dict[str, None] = field(default_factory=dict)
 
 
@@ -67,15 +72,23 @@ def parse_query(
         keywords = getattr(dictionary, "keywords", ())
     draft = _Draft()
     for key, value in pairs:
-        if key.strip():
-            _read(draft, key.strip(), value, dictionary, case_sensitive, keywords)
+        if key.strip() in _FLAGS:
+            draft.flags[key.strip()] = _truth(key.strip(), value)
+    rules = MatchingRules(
+        case_sensitive, draft.flags.get("fuzzymatching", False), draft.flags.get(_EMPTY, False)
+    )
+    for key, value in pairs:
+        if key.strip() and key.strip() not in _FLAGS:
+            _read(draft, key.strip(), value, dictionary, rules, keywords)
     return Query(
         QueryLevel(level),
-        tuple(draft.conditions.values()),
+        combined(draft.conditions, dictionary),
         IncludeFields(tuple(draft.include), draft.include_all),
         draft.limit,
         draft.offset,
-        draft.fuzzy,
+        tuple(draft.order.values()),
+        draft.flags.get("totalcount", False),
+        rules.fuzzy,
         tuple(draft.ignored),
     )
 
@@ -93,7 +106,7 @@ def _read(
     key: str,
     value: str,
     dictionary: AttributeDictionary,
-    case_sensitive: bool,
+    rules: MatchingRules,
     keywords: Collection[str],
 ) -> None:
     if key == "limit":
@@ -101,8 +114,8 @@ def _read(
         draft.limit = _whole_number(key, value) or None
     elif key == "offset":
         draft.offset = _whole_number(key, value)
-    elif key == "fuzzymatching":
-        draft.fuzzy = _truth(key, value)
+    elif key == "orderby":
+        _read_order(draft, value, dictionary)
     elif key == "includefield":
         _read_include_field(draft, value, dictionary)
     elif key not in _FOREIGN:
@@ -112,7 +125,7 @@ def _read(
         else:
             # PS3.6 leaves some open, as in "US or SS": for matching the first will do
             vr = dictionary.vr(path[-1]).partition(" or ")[0]
-            predicate = parse_predicate(key, vr, value, case_sensitive=case_sensitive)
+            predicate = parse_predicate(key, vr, value, rules)
             draft.conditions.pop(path, None)
             draft.conditions[path] = Match(path, vr, predicate)
 
@@ -126,6 +139,15 @@ def _read_include_field(draft: _Draft, value: str, dictionary: AttributeDictiona
         tag = _resolve(name.partition(".")[0], dictionary)
         if tag is not None:
             draft.include[tag] = None
+
+
+def _read_order(draft: _Draft, value: str, dictionary: AttributeDictionary) -> None:
+    """`orderby=StudyDate,-PatientName`: a sign `-` sorts downwards."""
+    for name in filter(None, (each.strip() for each in _include_names(value))):
+        tag = _resolve(name.removeprefix("-"), dictionary)
+        if tag is None:
+            raise BadRequest(f"orderby={value[:100]!r} names {name!r}, which is no attribute.")
+        draft.order.setdefault(tag, Order(tag, name.startswith("-")))
 
 
 def _include_names(value: str) -> list[str]:

@@ -22,10 +22,14 @@ _PLACEHOLDER = b"\x1f"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of matches: JSON objects with 0x1F for the base URL; `more` follow if asked."""
+    """One page of matches: JSON objects with 0x1F for the base URL; `more` follow if asked.
+
+    `total`: how many there are without limit and offset, if that was asked for.
+    """
 
     answers: list[bytes]
     more: bool
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class SearchService:
 
         `without` are levels above that of the query whose default attributes are left out.
         """
+        self._check_order(query)
         maximum = self._limits.of(query.level)
         asked = query.limit
         capped = maximum if maximum and (asked is None or asked > maximum) else asked
@@ -72,7 +77,25 @@ class SearchService:
         probe = replace(query, limit=None if capped is None else capped + (capped != asked))
         found = self._matches(probe, scope, _dropped(query, without))
         more = capped is not None and len(found) > capped
-        return Page(found[:capped] if more else found, more)
+        total = self._total(query, scope) if query.total else None
+        return Page(found[:capped] if more else found, more, total)
+
+    def _check_order(self, query: Query) -> None:
+        for order in query.order:
+            if not self._index.sorts(order, query.level):
+                raise BadRequest(
+                    f"results of the level {query.level} cannot be sorted by "
+                    f"{self._name(order.tag)}; possible are indexed attributes of the level and of "
+                    f"those above it, such as StudyDate and PatientName"
+                )
+
+    def _total(self, query: Query, scope: Scope) -> int:
+        rest = [c for c in query.conditions if not self._index.answers(c, query.level)]
+        if not rest:
+            return self._index.count(query, scope)
+        indexed = tuple(c for c in query.conditions if c not in rest)
+        narrowed = replace(query, conditions=indexed, limit=None, offset=0)
+        return sum(1 for _ in self._matching(narrowed, rest, scope))
 
     def _matches(self, query: Query, scope: Scope, dropped: frozenset[str]) -> list[bytes]:
         rest = [c for c in query.conditions if not self._index.answers(c, query.level)]
@@ -120,7 +143,7 @@ class SearchService:
 
     def _extra(self, query: Query) -> tuple[str, ...]:
         """Tags that the default answer of the level may lack."""
-        asked = [condition.tag for condition in query.conditions]
+        asked = [each.tag for each in query.conditions if not each.creator]
         asked += query.include.tags
         present = _defaults(query.level)
         return tuple(dict.fromkeys(tag for tag in asked if tag not in present))
@@ -132,6 +155,7 @@ class SearchService:
         ready: dict[str, Any] = {}
         for text in match.found.attributes:
             ready |= orjson.loads(text)
+        answer |= self._of_creators(query, match)
         if query.include.all:
             answer = self._everything(query.level, match, ready) | answer
         else:
@@ -148,6 +172,16 @@ class SearchService:
             header = match.header()
             found |= {tag: header[tag] for tag in missing if tag in header}
         return {tag: _without_bulk(value) for tag, value in found.items()}
+
+    def _of_creators(self, query: Query, match: _Match) -> dict[str, Any]:
+        """Private attributes that were searched by their creator, under the tags they have here."""
+        found: dict[str, Any] = {}
+        for condition in query.conditions:
+            tag = condition.tag_in(match.header()) if condition.creator else ""
+            if tag and len(condition.path) == 1:
+                creator = f"{tag[:4]}00{tag[4:6]}"
+                found |= {each: match.header()[each] for each in (creator, tag)}
+        return found
 
     def _everything(
         self, level: QueryLevel, match: _Match, ready: dict[str, Any]
@@ -169,10 +203,11 @@ class SearchService:
 
 def _dump(answer: dict[str, Any]) -> bytes:
     """The JSON text, with the placeholder before the path of RetrieveURL again."""
-    path = orjson.dumps(answer[sets.RETRIEVE_URL]["Value"][0])
-    url = orjson.Fragment(b'"' + _PLACEHOLDER + path[1:])
-    marked = answer | {sets.RETRIEVE_URL: {"vr": "UR", "Value": [url]}}
-    return orjson.dumps(marked, option=orjson.OPT_SORT_KEYS)
+    if sets.RETRIEVE_URL in answer:  # a patient has none
+        path = orjson.dumps(answer[sets.RETRIEVE_URL]["Value"][0])
+        url = orjson.Fragment(b'"' + _PLACEHOLDER + path[1:])
+        answer = answer | {sets.RETRIEVE_URL: {"vr": "UR", "Value": [url]}}
+    return orjson.dumps(answer, option=orjson.OPT_SORT_KEYS)
 
 
 def _dropped(query: Query, levels: Sequence[QueryLevel]) -> frozenset[str]:
@@ -219,6 +254,4 @@ def _kept(level: QueryLevel) -> frozenset[str]:
     return frozenset(kept)
 
 
-_KEPT_READY = {
-    level: _kept(level) for level in (QueryLevel.STUDY, QueryLevel.SERIES, QueryLevel.INSTANCE)
-}
+_KEPT_READY = {level: _kept(level) for level in sets.DEFAULT}

@@ -24,10 +24,6 @@ _MORE = (
     "299 dicomweb-server: The number of results exceeded the maximum supported by the server. "
     "Additional results can be requested."
 )
-_NOT_FUZZY = (
-    "299 dicomweb-server: The fuzzymatching parameter is not supported. "
-    "Only literal matching has been performed."
-)
 
 
 def search(level: QueryLevel, study: str | None = None, series: str | None = None) -> Response:
@@ -61,8 +57,8 @@ def search(level: QueryLevel, study: str | None = None, series: str | None = Non
         answer = json_answer(body, media_type=DICOM_JSON)
     if page.more:
         answer.headers.add("Warning", _MORE)
-    if query.fuzzy:
-        answer.headers.add("Warning", _NOT_FUZZY)
+    if page.total is not None:
+        answer.headers["X-Total-Count"] = str(page.total)
     return answer
 
 

@@ -37,6 +37,11 @@ def _retrieve_routes(routes: Blueprint) -> None:
 
 
 def _search_routes(routes: Blueprint) -> None:
+    @routes.get("/patients")
+    @requires(Action.SEARCH)
+    def search_patients() -> Response:
+        return search.search(QueryLevel.PATIENT)
+
     @routes.get("/studies")
     @requires(Action.SEARCH)
     def search_studies() -> Response:

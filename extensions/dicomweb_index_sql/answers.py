@@ -5,7 +5,7 @@ A raw byte 0x1F in an answer stands for the base URL: JSON text never holds a ra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +16,11 @@ from dicomweb_server.ps318.query_model import QueryLevel
 
 Attributes = dict[str, Any]
 _UTF8 = {"vr": "CS", "Value": ["ISO_IR 192"]}
+_PATIENT_COUNTS = (
+    sets.NUMBER_OF_PATIENT_RELATED_STUDIES,
+    sets.NUMBER_OF_PATIENT_RELATED_SERIES,
+    sets.NUMBER_OF_PATIENT_RELATED_INSTANCES,
+)
 _ONLINE = {"vr": "CS", "Value": ["ONLINE"]}
 
 
@@ -57,6 +62,15 @@ def codes(values: Iterable[str], vr: str) -> dict[str, Any]:
     """A multi-valued attribute, empty when there is no value."""
     listed = sorted(values)
     return {"vr": vr, "Value": listed} if listed else {"vr": vr}
+
+
+def patient_answer(attributes: bytes, counts: Sequence[int]) -> bytes:
+    """The answer for a patient; `counts` are those of studies, series and instances."""
+    return dumps(
+        default_set(orjson.loads(attributes), QueryLevel.PATIENT)
+        | {sets.SPECIFIC_CHARACTER_SET: _UTF8}
+        | {tag: count(number) for tag, number in zip(_PATIENT_COUNTS, counts, strict=True)}
+    )
 
 
 def study_answer(

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, exists, or_
+from sqlalchemy import ColumnElement, and_, exists, false, func, or_, true
 
 from dicomweb_index_sql.columns import BY_TAG, GROUPS, Searchable
+from dicomweb_index_sql.fuzzy import Rows, is_fuzzy
+from dicomweb_index_sql.fuzzy import clause as fuzzy_clause
 from dicomweb_index_sql.plans import Parameters, Shape, clause, plan
-from dicomweb_index_sql.schema import instances, series, studies
+from dicomweb_index_sql.schema import instances, patients, series, studies
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.matching import (
     AnyOf,
     Equals,
     EqualsNumber,
+    IsEmpty,
+    Moments,
+    NameGroups,
     OneOf,
     Predicate,
     Range,
@@ -23,10 +29,12 @@ from dicomweb_server.ps318.matching import (
 from dicomweb_server.ps318.query_model import Condition, QueryLevel
 
 _S, _E, _I = QueryLevel.STUDY, QueryLevel.SERIES, QueryLevel.INSTANCE
-TABLES: dict[QueryLevel, Any] = {_S: studies, _E: series, _I: instances}
+_P = QueryLevel.PATIENT
+TABLES: dict[QueryLevel, Any] = {_P: patients, _S: studies, _E: series, _I: instances}
+DEPTH = {_P: 0, _S: 1, _E: 2, _I: 3}
 
 # Attributes that are computed: the level whose rows hold them, and the column.
-_COUNTS = {
+COUNTS = {
     sets.NUMBER_OF_STUDY_RELATED_SERIES: (_S, studies.c.series_count),
     sets.NUMBER_OF_STUDY_RELATED_INSTANCES: (_S, studies.c.instance_count),
     sets.NUMBER_OF_SERIES_RELATED_INSTANCES: (_E, series.c.instance_count),
@@ -37,12 +45,12 @@ def answers(condition: Condition, level: QueryLevel) -> bool:
     """Whether the condition can be said in SQL."""
     if condition.is_universal:
         return True
-    if len(condition.path) != 1:
+    if len(condition.path) != 1 or condition.creator:
         return False
     tag = condition.tag
     if (
         tag == sets.INSTANCE_AVAILABILITY
-        or tag in _COUNTS
+        or tag in COUNTS
         or tag in _OF_CHILDREN
         or tag == sets.AVAILABLE_TRANSFER_SYNTAX_UID
     ):
@@ -54,12 +62,20 @@ def answers(condition: Condition, level: QueryLevel) -> bool:
 def _can(searchable: Searchable, predicate: Predicate) -> bool:
     if isinstance(predicate, AnyOf):
         return all(_can(searchable, each) for each in predicate.alternatives)
+    if is_fuzzy(predicate):
+        return searchable.kind == "name" and searchable.level is _S
     if searchable.kind == "name":
         # A name with several groups is matched as a whole: only the header has it in that form.
+        if isinstance(predicate, NameGroups | IsEmpty):
+            return True
         texts = predicate.values if isinstance(predicate, OneOf) else (_text(predicate),)
         return not any("=" in each for each in texts)
     if isinstance(predicate, EqualsNumber):
         return searchable.kind == "number"
+    if isinstance(predicate, NameGroups):
+        return False
+    if isinstance(predicate, Moments):
+        return searchable.tag == "00080020"
     if isinstance(predicate, Range):
         return searchable.kind in ("date", "time") and not predicate.utc
     return True
@@ -82,6 +98,8 @@ class Term:
 
 def term_of(condition: Condition) -> tuple[Term, tuple[Any, ...]]:
     """The term of a condition, and the values of its parameters."""
+    if isinstance(condition.predicate, Rows):
+        return Term(condition.tag, False, ("rows",)), (condition.predicate.keys,)
     searchable = BY_TAG.get(condition.tag)
     clean = _without_delimiters if searchable and searchable.kind == "name" else None
     planned = plan(condition.predicate, clean)
@@ -100,6 +118,15 @@ def _folded(predicate: Predicate) -> bool:
 
 def _on_attribute(searchable: Searchable, term: Term, take: Parameters) -> ColumnElement[bool]:
     columns = TABLES[searchable.level].c
+    kind, *details = term.shape
+    if kind == "moments":
+        return _moments(details, take)
+    if kind == "rows":
+        return fuzzy_clause(take.next().key)
+    if searchable.kind == "name" and kind in ("groups", "empty"):
+        shapes = details if kind == "groups" else [term.shape] * len(GROUPS)
+        named = [columns[f"{searchable.column}_{group}"] for group in GROUPS]
+        return and_(*(clause(*each, take) for each in zip(named, shapes, strict=False)))
     if searchable.kind == "name":
         start, groups = take.count, []
         for group in GROUPS:
@@ -111,14 +138,30 @@ def _on_attribute(searchable: Searchable, term: Term, take: Parameters) -> Colum
     return clause(columns[searchable.column], term.shape, take)
 
 
+def _moments(ends: Sequence[bool], take: Parameters) -> ColumnElement[bool]:
+    """Study date and time as one moment; the date alone is compared too, for its index."""
+    date = studies.c.study_date
+    moment = date + func.coalesce(studies.c.study_time, "000000.000000")
+    conditions = []
+    if ends[0]:
+        conditions += [date >= take.next(), moment >= take.next()]
+    if ends[1]:
+        conditions += [date <= take.next(), moment <= take.next()]
+    return and_(true(), *conditions)
+
+
 def _modalities(term: Term, take: Parameters) -> ColumnElement[bool]:
     other = series.alias("any_series")
     column = other.c.modality_folded if term.folded else other.c.modality
+    if term.shape == ("empty",):
+        return ~exists().where(other.c.study_row == studies.c.id, column.isnot(None), column != "")
     return exists().where(other.c.study_row == studies.c.id, clause(column, term.shape, take))
 
 
 def _sop_classes(term: Term, take: Parameters) -> ColumnElement[bool]:
     other = instances.alias("any_instance")
+    if term.shape == ("empty",):
+        return false()  # no instance is stored without one
     return exists().where(
         other.c.study_row == studies.c.id, clause(other.c.sop_class_uid, term.shape, take)
     )
@@ -133,8 +176,8 @@ _OF_CHILDREN = {
 
 def level_of(tag: str) -> QueryLevel | None:
     """The level whose rows hold an attribute; None if none does."""
-    if tag in _COUNTS:
-        return _COUNTS[tag][0]
+    if tag in COUNTS:
+        return COUNTS[tag][0]
     if tag in _OF_CHILDREN:
         return _S
     if tag == sets.AVAILABLE_TRANSFER_SYNTAX_UID:
@@ -144,8 +187,8 @@ def level_of(tag: str) -> QueryLevel | None:
 
 def clause_of(term: Term, take: Parameters) -> ColumnElement[bool]:
     """The condition on the columns of the attribute's level; for terms that `answers` accepts."""
-    if term.tag in _COUNTS:
-        return clause(_COUNTS[term.tag][1], term.shape, take)
+    if term.tag in COUNTS:
+        return clause(COUNTS[term.tag][1], term.shape, take)
     if term.tag in _OF_CHILDREN:
         return _OF_CHILDREN[term.tag](term, take)
     if term.tag == sets.AVAILABLE_TRANSFER_SYNTAX_UID:

@@ -13,6 +13,7 @@ from dicomweb_index_sql.conditions import answers
 from dicomweb_index_sql.database import Database, cursor_of
 from dicomweb_index_sql.group_commit import GroupCommit
 from dicomweb_index_sql.options import BUSY_TIMEOUT, OPTIONS, database_url
+from dicomweb_index_sql.ordering import sorts
 from dicomweb_index_sql.reindexing import reindex
 from dicomweb_index_sql.schema import changes, instances
 from dicomweb_index_sql.statements import chunks
@@ -33,7 +34,7 @@ from dicomweb_server.interfaces.index import (
 )
 from dicomweb_server.interfaces.provider import Settings
 from dicomweb_server.ps318.paths import Resource
-from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
+from dicomweb_server.ps318.query_model import Condition, Order, Query, QueryLevel
 
 _Job = tuple[Sequence[NewInstance], Overwrite]
 _BLOB_PAGE = 5000
@@ -85,6 +86,12 @@ class SqlIndex(Index):
 
     def search(self, query: Query, scope: Scope, *, attributes: bool = False) -> list[Found]:
         return [] if scope.nothing else search.run(self.database, query, attributes=attributes)
+
+    def sorts(self, order: Order, level: QueryLevel) -> bool:
+        return sorts(order, level)
+
+    def count(self, query: Query, scope: Scope) -> int:
+        return 0 if scope.nothing else search.count(self.database, query)
 
     def scan(self, query: Query, scope: Scope) -> Iterator[tuple[Found, bytes]]:
         return iter(()) if scope.nothing else search.scan(self.database, query)

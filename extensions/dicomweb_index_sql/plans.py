@@ -16,6 +16,10 @@ from dicomweb_server.ps318.matching import (
     AnyValue,
     Equals,
     EqualsNumber,
+    FuzzyName,
+    IsEmpty,
+    Moments,
+    NameGroups,
     OneOf,
     Predicate,
     Range,
@@ -61,6 +65,18 @@ def plan(predicate: Predicate, clean: Callable[[str], str] | None = None) -> Pla
         case EqualsNumber(number):
             whole = number == number.to_integral_value() and abs(number) < _LARGEST
             return Plan(("number",), (int(number),)) if whole else Plan(("none",))
+        case IsEmpty():
+            return Plan(("empty",))
+        case NameGroups(groups):
+            plans = [plan(each or AnyValue(), clean) for each in groups]
+            values = tuple(value for each in plans for value in each.values)
+            return Plan(("groups", *(each.shape for each in plans)), values)
+        case Moments(_, low, high):
+            ends = [end for end in (low, high) if end is not None]
+            values = tuple(value for end in ends for value in (end[:8], end))
+            return Plan(("moments", low is not None, high is not None), values)
+        case FuzzyName():
+            raise AssertionError("what is like a name is found out before: see `fuzzy`")
         case AnyOf(alternatives):
             plans = [plan(each, clean) for each in alternatives]
             values = tuple(value for each in plans for value in each.values)
@@ -87,6 +103,10 @@ class Parameters:
         return bindparam(name(self.count - 1), type_=kind)
 
 
+def _is_text(column: Any) -> bool:
+    return isinstance(column.type, String)
+
+
 def name(position: int) -> str:
     """The name of the parameter at a position."""
     return f"p{position}"
@@ -111,6 +131,8 @@ def clause(column: Any, shape: Shape, take: Parameters) -> ColumnElement[bool]:
         bounds = [column >= take.next()] if low else []
         bounds += [column <= take.next()] if high else []
         made = and_(true(), *bounds)
+    elif kind == "empty":
+        made = or_(column.is_(None), column == "") if _is_text(column) else column.is_(None)
     elif kind == "or":
         made = or_(false(), *(clause(column, each, take) for each in details))
     else:

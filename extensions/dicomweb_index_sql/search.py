@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, exists, select
+from sqlalchemy import BigInteger, Column, ColumnElement, Select, bindparam, exists, func, select
 
 from dicomweb_index_sql import answers as texts
-from dicomweb_index_sql.conditions import TABLES, Term, clause_of, level_of, term_of
+from dicomweb_index_sql import fuzzy, ordering
+from dicomweb_index_sql.conditions import DEPTH, TABLES, Term, clause_of, level_of, term_of
 from dicomweb_index_sql.database import Database
 from dicomweb_index_sql.plans import Parameters, name
 from dicomweb_index_sql.prepared import Prepared, Row
-from dicomweb_index_sql.schema import details, instances, series, studies
+from dicomweb_index_sql.schema import details, instances, patients, series, studies
 from dicomweb_server.interfaces.index import Found
 from dicomweb_server.ps318 import attributes as sets
-from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
+from dicomweb_server.ps318.query_model import Condition, Order, Query, QueryLevel
 
+_P = QueryLevel.PATIENT
 _S, _E, _I = QueryLevel.STUDY, QueryLevel.SERIES, QueryLevel.INSTANCE
-_DEPTH = {_S: 0, _E: 1, _I: 2}
 _SCAN_PAGE = 100
 _EVERYTHING = 2**62
 
 
 def _below(level: QueryLevel, child: QueryLevel, clauses: Sequence[ColumnElement[bool]]) -> Any:
     """Whether any child fulfils the conditions, all of them on the same child."""
+    if level is _P:
+        found = exists().where(studies.c.patient_row == patients.c.id, *clauses)
+        if child is not _S:
+            found = found.where(TABLES[child].c.study_row == studies.c.id)
+        return found.correlate(patients)
     if level is _S:
         link = TABLES[child].c.study_row == studies.c.id
     else:
@@ -36,25 +42,46 @@ def _below(level: QueryLevel, child: QueryLevel, clauses: Sequence[ColumnElement
     return exists().where(link, *clauses).correlate(TABLES[level])
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What decides about the text of a statement: everything of a search but its values."""
+
+    level: QueryLevel
+    terms: tuple[Term, ...]
+    attributes: bool = False
+    paged: bool = False
+    counted: bool = False
+    order: tuple[Order, ...] = ()
+
+    @property
+    def columns(self) -> tuple[Any, ...]:
+        if self.counted:
+            return (func.count(),)
+        if self.level is _P:
+            return _PATIENT
+        return (_ATTRIBUTES if self.attributes else _ANSWER)[self.level]
+
+
 @lru_cache(maxsize=512)
-def _statement(
-    level: QueryLevel, terms: tuple[Term, ...], attributes: bool, paged: bool
-) -> Prepared:
+def _statement(form: _Form) -> Prepared:
     """The statement for all searches that differ in nothing but values."""
-    columns = _ATTRIBUTES[level] if attributes else _ANSWER[level]
+    level, columns = form.level, form.columns
     clauses: dict[QueryLevel, list[ColumnElement[bool]]] = {_S: [], _E: [], _I: []}
     take = Parameters()
-    for term in terms:
+    for term in form.terms:
         clauses[level_of(term.tag) or level].append(clause_of(term, take))
-    needed = {column.table for column in columns}
+    sorted_by = [ordering.column_of(order.tag) for order in form.order]
+    needed = {c.table for c in (*columns, *sorted_by) if isinstance(c, Column)}
     statement: Select[Any] = select(*columns).select_from(_joined(level, clauses, needed))
     for of_level, conditions in clauses.items():
-        if conditions and _DEPTH[of_level] > _DEPTH[level]:
+        if conditions and DEPTH[of_level] > DEPTH[level]:
             statement = statement.where(_below(level, of_level, conditions))
         elif conditions:
             statement = statement.where(*conditions)
-    statement = statement.order_by(*_ORDER[level])
-    if paged:
+    if form.counted:
+        return Prepared(statement)
+    statement = statement.order_by(*ordering.clauses(form.order), *_ORDER[level])
+    if form.paged:
         statement = statement.limit(bindparam("limit", type_=BigInteger)).offset(
             bindparam("offset", type_=BigInteger)
         )
@@ -65,7 +92,7 @@ def _joined(level: QueryLevel, clauses: dict[QueryLevel, Any], needed: set[Any])
     table = TABLES[level]
     if level is _I and (clauses[_E] or series in needed):
         table = table.join(series, instances.c.series_row == series.c.id)
-    if level is not _S and (clauses[_S] or studies in needed):
+    if level in (_E, _I) and (clauses[_S] or studies in needed):
         # By way of the series, when it is there anyway: that leads to fewer instances.
         child = series if level is _E or clauses[_E] else instances
         table = table.join(studies, child.c.study_row == studies.c.id)
@@ -73,12 +100,25 @@ def _joined(level: QueryLevel, clauses: dict[QueryLevel, Any], needed: set[Any])
 
 
 _ORDER: dict[QueryLevel, tuple[Any, ...]] = {
+    _P: (patients.c.id,),
     _S: (studies.c.id,),
     _E: (series.c.study_row, series.c.id),
     _I: (instances.c.series_row, instances.c.sort_number, instances.c.id),
 }
+
+
+def _of_patient(number: Any) -> Any:
+    """A number of a patient's studies, series or instances."""
+    return select(number).where(studies.c.patient_row == patients.c.id).scalar_subquery()
+
+
+_PATIENT = (
+    *(patients.c.id, patients.c.attributes, _of_patient(func.count())),
+    _of_patient(func.sum(studies.c.series_count)),
+    _of_patient(func.sum(studies.c.instance_count)),
+)
 _ANSWER: dict[QueryLevel, tuple[Any, ...]] = {
-    level: (table.c.id, table.c.answer) for level, table in TABLES.items()
+    level: (TABLES[level].c.id, TABLES[level].c.answer) for level in (_S, _E, _I)
 }
 _ATTRIBUTES: dict[QueryLevel, tuple[Any, ...]] = {
     level: (
@@ -103,22 +143,44 @@ def _terms(conditions: Sequence[Condition]) -> tuple[tuple[Term, ...], dict[str,
     return tuple(terms), values
 
 
-def run(database: Database, query: Query, *, attributes: bool) -> list[Found]:
-    """Matches in a stable order."""
+def _prepared(database: Database, query: Query) -> tuple[tuple[Term, ...], dict[str, Any]] | None:
+    """The terms of a query and the values of their parameters; None if nothing can match."""
     availability = [c for c in query.conditions if c.tag == sets.INSTANCE_AVAILABILITY]
     if not all(c.is_universal or c.matches_values(["ONLINE"]) for c in availability):
-        return []
-    terms, values = _terms(
-        [c for c in query.conditions if not c.is_universal and c not in availability]
+        return None
+    wanted = [c for c in query.conditions if not c.is_universal and c not in availability]
+    return _terms(
+        [fuzzy.resolved(database, c) if fuzzy.is_fuzzy(c.predicate) else c for c in wanted]
     )
+
+
+def count(database: Database, query: Query) -> int:
+    """How many matches there are."""
+    prepared = _prepared(database, query)
+    if prepared is None:
+        return 0
+    terms, values = prepared
+    with database.cursor() as cursor:
+        rows = _statement(_Form(query.level, terms, counted=True)).rows(cursor, values)
+    return int(rows[0][0])
+
+
+def run(database: Database, query: Query, *, attributes: bool) -> list[Found]:
+    """Matches in a stable order."""
+    prepared = _prepared(database, query)
+    if prepared is None:
+        return []
+    terms, values = prepared
     paged = query.limit is not None or query.offset > 0
     if paged:
         # SQLite has no OFFSET without LIMIT.
         values["limit"] = _EVERYTHING if query.limit is None else query.limit
         values["offset"] = query.offset
-    statement = _statement(query.level, terms, attributes, paged)
+    statement = _statement(_Form(query.level, terms, attributes, paged, order=query.order))
     with database.cursor() as cursor:
         rows = statement.rows(cursor, values)
+    if query.level is _P:
+        return [Found(row[0], texts.patient_answer(row[1], row[2:]), (row[1],)) for row in rows]
     if not attributes:
         return [Found(row, answer) for row, answer in rows]
     return [Found(row[0], row[1], _ready(row)) for row in rows]
@@ -147,21 +209,26 @@ def scan(database: Database, query: Query) -> Iterator[tuple[Found, bytes]]:
         offset += _SCAN_PAGE
 
 
-def _owner(level: QueryLevel) -> Any:
-    return {_S: instances.c.study_row, _E: instances.c.series_row, _I: instances.c.id}[level]
+def _under(level: QueryLevel, row: Any) -> ColumnElement[bool]:
+    """Whether an instance lies below a row of a level."""
+    if level is _P:
+        of_patient = select(studies.c.id).where(studies.c.patient_row == row)
+        return instances.c.study_row.in_(of_patient)
+    owners = {_S: instances.c.study_row, _E: instances.c.series_row, _I: instances.c.id}
+    found: ColumnElement[bool] = owners[level] == row
+    return found
 
 
 def _with_headers(
     database: Database, level: QueryLevel, page: Sequence[Found]
 ) -> Iterator[tuple[Found, bytes]]:
-    owner = _owner(level)
     for found in page:
         last = 0
         while True:
             statement = (
                 select(instances.c.id, details.c.header)
                 .join_from(instances, details, details.c.instance_row == instances.c.id)
-                .where(owner == found.row, instances.c.id > last)
+                .where(_under(level, found.row), instances.c.id > last)
                 .order_by(instances.c.id)
                 .limit(_SCAN_PAGE)
             )
@@ -178,13 +245,15 @@ def _with_headers(
 def _representing(level: QueryLevel, terms: tuple[Term, ...]) -> Prepared:
     take = Parameters()
     conditions = [clause_of(term, take) for term in terms]
-    joined = instances.join(details, details.c.instance_row == instances.c.id).join(
-        series, series.c.id == instances.c.series_row
+    joined = (
+        instances.join(details, details.c.instance_row == instances.c.id)
+        .join(series, series.c.id == instances.c.series_row)
+        .join(studies, studies.c.id == instances.c.study_row)
     )
     return Prepared(
         select(details.c.header)
         .select_from(joined)
-        .where(_owner(level) == bindparam("row", type_=BigInteger), *conditions)
+        .where(_under(level, bindparam("row", type_=BigInteger)), *conditions)
         .order_by(instances.c.id)
         .limit(1)
     )
@@ -205,4 +274,4 @@ def _is_below(condition: Condition, level: QueryLevel) -> bool:
     if condition.is_universal:
         return False
     of_level = level_of(condition.tag)
-    return of_level is not None and _DEPTH[of_level] > _DEPTH[level]
+    return of_level is not None and DEPTH[of_level] > DEPTH[level]

@@ -224,7 +224,7 @@ def test_a_whole_request():
     assert [each.path for each in query.conditions] == [("00100010",), ("00400275", "00400009")]
     assert query.include == IncludeFields(("00081030", "00080060", "00100020", "00400275"))
     assert (query.limit, query.offset, query.fuzzy) == (5, 10, True)
-    assert query.ignored == ("token", "utm.source", "emptyvaluematching")
+    assert query.ignored == ("token", "utm.source")
 
 
 def test_nothing_asked():

@@ -9,11 +9,13 @@ from dicomweb_server.services import SCAN_LIMIT
 from dicomweb_server.testing.dicom import (
     BIG_ENDIAN,
     EXPLICIT,
+    make_dataset,
     make_instance,
     make_study,
     new_uid,
     split_multipart,
     uids_of,
+    write_dataset,
 )
 from tests.conftest import values
 
@@ -437,12 +439,6 @@ def test_what_cannot_be_had_is_406_and_lists_what_can(archive):
     assert "application/dicom+json" in answer.json["Details"]
 
 
-def test_fuzzy_matching_is_answered_literally_with_a_warning(archive):
-    answer = archive.get("/studies?PatientName=doe*&fuzzymatching=true")
-    assert "299" in answer.headers["Warning"]
-    assert len(answer.json) == 1
-
-
 def test_a_long_list_of_uids(archive):
     uids = ",".join(new_uid() for _ in range(150))
     assert archive.found(StudyInstanceUID=f"{uids},1.1") != []
@@ -488,3 +484,183 @@ class TestWhichInstanceAnAnswerShows:
             assert all(each["00080061"]["Value"] == ["OT", "SR"] for each in found)
         counted = mixed.found("/series", includefield="NumberOfStudyRelatedInstances")
         assert values(counted, "00201208") == [3, 3]
+
+
+class TestMoreWaysToMatch:
+    """Fuzzy names, name groups, empty values, moments, private tags, order, counts, patients."""
+
+    @pytest.fixture
+    def people(self, client):
+        names = {
+            "8.1": ("P1", "Müller^Jörg", "20200101", "230000"),
+            "8.2": ("P1", "Müller^Jörg", "20200102", "100000"),
+            "8.3": ("P2", "Yamada^Tarou=山田^太郎=やまだ^たろう", "20200103", "010000"),
+            "8.4": ("P3", "van der Berg^Anna-Maria", "", ""),
+            "8.5": ("P4", "", "20200104", "120000"),
+        }
+        client.stored(
+            *(
+                make_instance(
+                    StudyInstanceUID=uid,
+                    SeriesInstanceUID=f"{uid}.1",
+                    PatientID=patient,
+                    PatientName=name,
+                    StudyDate=date,
+                    StudyTime=time,
+                    Modality="CT" if uid < "8.4" else "MR",
+                    AccessionNumber="" if uid == "8.1" else uid,
+                )
+                for uid, (patient, name, date, time) in names.items()
+            )
+        )
+        return client
+
+    def uids(self, client, path="/studies", **keys):
+        return values(client.found(path, **keys), STUDY)
+
+    @pytest.mark.parametrize(
+        ("name", "found"),
+        [
+            ("jorg muller", ["8.1", "8.2"]),
+            ("Mueller", ["8.1", "8.2"]),
+            ("Muler, Jorg", ["8.1", "8.2"]),
+            ("MULLER^JOGR", ["8.1", "8.2"]),
+            ("anna berg", ["8.4"]),
+            ("maria", ["8.4"]),
+            ("yamda", ["8.3"]),
+            ("山田", ["8.3"]),
+            ("Tarou^Yamada\\Anna", ["8.3", "8.4"]),
+            ("miller jane", []),
+            ("jo", ["8.1", "8.2"]),
+            ("xy", []),
+        ],
+    )
+    def test_fuzzy(self, people, name, found):
+        assert self.uids(people, PatientName=name, fuzzymatching="true") == found
+        assert self.uids(people, PatientName=name, fuzzymatching="true", limit=1) == found[:1]
+
+    def test_fuzzy_goes_with_everything_else(self, people):
+        keys = {"PatientName": "jorg", "fuzzymatching": "true", "StudyDate": "20200102"}
+        assert self.uids(people, **keys) == ["8.2"]
+        assert self.uids(people, "/instances", **keys) == ["8.2"]
+        assert "Warning" not in people.get("/studies?PatientName=jorg&fuzzymatching=true").headers
+
+    @pytest.mark.parametrize(
+        ("name", "found"),
+        [
+            ("=山田^太郎", ["8.3"]),
+            ("=山*", ["8.3"]),
+            ("==やまだ*", ["8.3"]),
+            ("Yamada*=山*", ["8.3"]),
+            ("Yamada^Tarou=山田^太郎=やまだ^たろう", ["8.3"]),
+            ("Doe*=山*", []),
+            ("=Yamada*", []),
+            ("=*", ["8.1", "8.2", "8.3", "8.4", "8.5"]),
+        ],
+    )
+    def test_names_by_component_group(self, people, name, found):
+        assert self.uids(people, PatientName=name) == found
+        scanned = self.uids(people, PatientName=name, BurnedInAnnotation="")
+        assert scanned == found
+
+    @pytest.mark.parametrize(
+        ("keys", "found"),
+        [
+            ({"PatientName": '""'}, ["8.5"]),
+            ({"StudyDate": '""'}, ["8.4"]),
+            ({"AccessionNumber": '""'}, ["8.1"]),
+            ({"AccessionNumber": '""', "PatientID": "P1"}, ["8.1"]),
+            ({"ModalitiesInStudy": '""'}, []),
+            ({"SliceThickness": '""', "PatientID": "P2"}, ["8.3"]),
+        ],
+    )
+    def test_empty_values(self, people, keys, found):
+        assert self.uids(people, emptyvaluematching="true", **keys) == found
+
+    def test_lists_of_values(self, people):
+        keys = {"multiplevaluematching": "true", "PatientID": "P2\\P3"}
+        assert self.uids(people, **keys) == ["8.3", "8.4"]
+
+    @pytest.mark.parametrize(
+        ("date", "time", "found"),
+        [
+            ("20200101-20200102", "2200-1100", ["8.1", "8.2"]),
+            ("20200101-20200102", "2330-1100", ["8.2"]),
+            ("20200101-20200102", "2200-0900", ["8.1"]),
+            ("20200102-", "1100-", ["8.3", "8.5"]),
+            ("-20200102", "-0900", ["8.1"]),
+            ("20200101-20200104", "1000-1200", ["8.1", "8.2", "8.3", "8.5"]),
+            ("20200102", "0900-1200", ["8.2"]),
+        ],
+    )
+    def test_date_and_time_are_one_moment(self, people, date, time, found):
+        assert self.uids(people, StudyDate=date, StudyTime=time) == found
+        assert (
+            self.uids(people, StudyDate=date, StudyTime=time, BurnedInAnnotation="", KVP="")
+            == found
+        )
+
+    @pytest.mark.parametrize(
+        ("path", "keys", "found"),
+        [
+            ("/studies", {"orderby": "-StudyDate"}, ["8.5", "8.3", "8.2", "8.1", "8.4"]),
+            ("/studies", {"orderby": "StudyDate", "limit": 2}, ["8.1", "8.2"]),
+            ("/studies", {"orderby": "PatientID,-00080020"}, ["8.2", "8.1", "8.3", "8.4", "8.5"]),
+            ("/series", {"orderby": "-PatientName"}, ["8.3", "8.4", "8.1", "8.2", "8.5"]),
+            (
+                "/studies",
+                {"orderby": "NumberOfStudyRelatedInstances,-StudyTime", "limit": 1},
+                ["8.1"],
+            ),
+        ],
+    )
+    def test_order(self, people, path, keys, found):
+        assert self.uids(people, path, **keys) == found
+
+    @pytest.mark.parametrize("order", ["Modality", "KVP", "nonsense"])
+    def test_what_cannot_be_sorted_by(self, people, order):
+        answer = people.get(f"/studies?orderby={order}")
+        assert answer.status_code == 400
+        assert order in answer.json["Details"]
+
+    @pytest.mark.parametrize(
+        ("query", "total"),
+        [
+            ("", 5),
+            ("&limit=2", 5),
+            ("&offset=4", 5),
+            ("&PatientID=P1&limit=1", 2),
+            ("&PatientName=jorg&fuzzymatching=true", 2),
+            ("&KVP=1", 0),
+        ],
+    )
+    def test_total_count(self, people, query, total):
+        assert people.get(f"/studies?totalcount=true{query}").headers["X-Total-Count"] == str(total)
+        assert "X-Total-Count" not in people.get(f"/studies?{query}").headers
+
+    def test_patients(self, people):
+        found = people.found("/patients")
+        assert values(found, "00100020") == ["P1", "P2", "P3", "P4"]
+        assert [values(found[:1], tag) for tag in ("00201200", "00201202", "00201204")] == [[2]] * 3
+        assert values(people.found("/patients", PatientName="Müller*"), "00100020") == ["P1"]
+        assert values(people.found("/patients", Modality="MR"), "00100020") == ["P3", "P4"]
+        assert values(people.found("/patients", StudyInstanceUID="8.2"), "00100020") == ["P1"]
+        assert values(people.found("/patients", limit=1, offset=1), "00100020") == ["P2"]
+        (one,) = people.found("/patients", PatientID="P1", includefield="StudyDescription,KVP")
+        assert one["00100010"]["Value"] == [{"Alphabetic": "Müller^Jörg"}]
+        assert people.get("/patients?totalcount=true").headers["X-Total-Count"] == "4"
+
+    def test_private_attributes_by_their_creator(self, client):
+        for number, block in enumerate((0x10, 0x21)):
+            data = make_dataset(StudyInstanceUID=f"9.{number}", PatientID="P9")
+            data.add_new(0x00090000 + block, "LO", "ACME")
+            data.add_new(0x00090000 + (block << 8) + 1, "LO", f"VALUE{number}")
+            client.stored(write_dataset(data))
+        keys = {"00090010": "ACME", "PatientID": "P9"}
+        (found,) = client.found("/studies", **keys, **{"00091001": "VALUE1"})
+        assert values([found], STUDY) == ["9.1"]
+        assert values([found], "00092101") == ["VALUE1"]
+        assert len(client.found("/studies", **keys, **{"00091001": "VALUE*"})) == 2
+        other = {"00090010": "OTHER", "PatientID": "P9", "00091001": "VALUE*"}
+        assert client.found("/studies", **other) == []
+        assert len(client.found("/studies", PatientID="P9", **{"00091001": "VALUE*"})) == 1
