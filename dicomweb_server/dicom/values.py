@@ -10,6 +10,7 @@ read back).
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from math import copysign
 from struct import Struct
 from typing import Any
 
@@ -29,7 +30,7 @@ WORD_SIZES = {
 _PADDING = " \0"
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
-_NUMBER = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _DECIMAL = re.compile(rf"{_NUMBER}\Z", re.ASCII)
 _DECIMALS = re.compile(rf"{_NUMBER}(?:\\{_NUMBER})*+\Z", re.ASCII)
 _INTEGER = re.compile(r"[+-]?\d{1,18}\Z", re.ASCII)
@@ -121,13 +122,10 @@ def _decimals(raw: bytes) -> tuple[tuple[str | None, ...], bool]:
     wrong = False
     for item in items:
         text = item.strip(_PADDING)
-        if text and not _DECIMAL.match(text):
-            text = text.replace(",", ".").rstrip(".")
-            if not _DECIMAL.match(text):
-                wrong = True
-                continue
-        values.append(text or None)
-    return tuple(values), wrong
+        valid = _DECIMAL.match(text)
+        wrong = wrong or bool(text and not valid)
+        values.append(text if valid else None)
+    return (() if values == [None] else tuple(values)), wrong
 
 
 def integer_string(raw: bytes, scope: Scope, key: str) -> Element:
@@ -144,8 +142,9 @@ def integer_string(raw: bytes, scope: Scope, key: str) -> Element:
         elif _INTEGER.match(number) or match:
             values.append(int(match[1] if match else number))
         else:
+            values.append(None)
             scope.note(key, "holds what is no integer; it was left out")
-    return {"vr": "IS", "Value": values} if values else {"vr": "IS"}
+    return {"vr": "IS", "Value": values} if values not in ([], [None]) else {"vr": "IS"}
 
 
 @lru_cache(maxsize=1024)
@@ -181,7 +180,8 @@ def _make_integers(vr: str, order: str) -> Converter:
 def json_float(value: float) -> float | int | str:
     """A float as JSON can hold it: integral ones without fraction, others than numbers as text."""
     if value.is_integer():
-        return int(value) if -1e15 < value < 1e15 else value
+        whole = -1e15 < value < 1e15 and (value != 0 or copysign(1, value) > 0)
+        return int(value) if whole else value  # -0.0 is no whole number in JSON
     if value - value == 0:
         return value
     return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
