@@ -17,6 +17,7 @@ from .walker import Walker
 _MAX_META = 1 << 20  # bytes of one value of group 0002
 _TRANSFER_SYNTAX = 0x0010
 _GROUP_LENGTH = 0x0000
+_SHORTEST_HEAD = 8  # bytes of an element without its value
 
 
 class DicomReader(Walker):
@@ -229,11 +230,17 @@ class DicomReader(Walker):
         if len(self._stack) > 1:
             raise Truncated(f"The stream ends at byte {self._length}, {self._where()}.")
         tail = bytes(self._tail)
-        if tail.strip(b"\0"):
+        if not tail.strip(b"\0"):
+            return
+        if len(tail) >= _SHORTEST_HEAD:
             raise Truncated(
                 f"The stream ends at byte {self._length}, inside {describe_tag(tail, top.order)} "
                 f"that starts at byte {self._position}."
             )
+        self._problems.append(
+            f"Behind the data set, at byte {self._position}, there is {tail.hex(' ')}, too short "
+            "for an element."
+        )
 
     def _closes_here(self) -> bool:
         """Close what ends with a defined length at the very end of the stream."""

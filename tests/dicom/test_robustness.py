@@ -21,7 +21,18 @@ from dicomweb_server.dicom import (
     read_with_pydicom,
 )
 
-from .helpers import DATA, IDENTITY, element, item, parse, part10, small_data_set, test_file, write
+from .helpers import (
+    DATA,
+    IDENTITY,
+    element,
+    item,
+    parse,
+    part10,
+    read,
+    small_data_set,
+    test_file,
+    write,
+)
 
 SMALL = [
     "JPEG2000.dcm",
@@ -66,9 +77,9 @@ def _survives(data):
     else:
         message = "."
     assert message.endswith(".")
-    for read in (read_with_pydicom, lambda file: find_value(file, "0040A730/1/0040A043")):
+    for look in (read_with_pydicom, lambda file: find_value(file, "0040A730/1/0040A043")):
         with suppress(DicomError):
-            read(io.BytesIO(data))
+            look(io.BytesIO(data))
 
 
 @settings(max_examples=120, deadline=None, derandomize=True)
@@ -188,6 +199,21 @@ def test_header_limit():
     fragments = element(0x7FE00010, "OB", item(b"") * 5000, 0xFFFFFFFF)
     with pytest.raises(LimitExceeded):
         parse(part10(IDENTITY + fragments), limits=Limits(header_bytes=20000))
+
+
+def test_a_few_bytes_behind_the_data_set_are_tolerated_as_pydicom_does():
+    plain = parse(part10(IDENTITY))
+    for rest in (b"\n", b"\r\n", b"\xff" * 7, b"\x10\0\x20"):
+        data = part10(IDENTITY + rest)
+        assert len(read(data)) == len(plain.attributes)
+        instance = parse(data)
+        assert instance.attributes == plain.attributes
+        assert rest.hex(" ") in instance.problems[0]
+    with pytest.raises(Truncated):
+        parse(part10(IDENTITY + element(0x7FE00010, "OB", b"")[:8]))
+    nested = element(0x00081140, "SQ", b"", 0xFFFFFFFF) + item(b"")
+    with pytest.raises(Truncated):
+        parse(part10(IDENTITY + nested + b"\n"))
 
 
 def test_long_text_is_located():
