@@ -73,7 +73,7 @@ def _transfer_syntax(file: BinaryIO) -> str:
 
 def _read(reading: "_Reading") -> ParsedInstance:
     try:
-        return reading.instance(*read_raw(reading.file, reading.limits))
+        return reading.instance(*read_raw(reading.file, reading.size, reading.limits))
     except DicomError:
         raise
     except RecursionError:
@@ -177,10 +177,12 @@ class _Reading:
             self._encapsulated(scope, key, raw.value_tell)
             return
         if raw.value_tell + raw.length > self.size:
+            damaged = raw.VR is None and not raw.is_implicit_VR
+            what = ", which has an unknown value representation" if damaged else ""
             missing = raw.value_tell + raw.length - self.size
             raise Truncated(
                 f"The stream ends at byte {self.size}, inside the value of "
-                f"{describe(scope.path, key)}: {missing} bytes are missing."
+                f"{describe(scope.path, key)}{what}: {missing} bytes are missing."
             )
         if vr == "SQ":
             self._defined_sequence(scope, key, raw)
@@ -222,6 +224,10 @@ class _Reading:
             return "UN"
         if raw.VR == "UN" and not is_private(tag) and raw.length >= 0xFFFF:
             return "UN"
+        if raw.VR is None and not raw.is_implicit_VR:
+            self.file.seek(raw.value_tell - 4)
+            found = self.file.read(2).decode("latin_1")
+            scope.note(f"{tag:08X}", f"has the unknown value representation {found!r}")
         return self.dictionary.vr(tag, scope.creator(tag))
 
     def _locate(self, scope: Scope, key: str, vr: str, offset: int, length: int) -> None:

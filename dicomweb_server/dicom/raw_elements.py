@@ -1,11 +1,14 @@
 """What pydicom reads of a file before it converts anything, in bounds."""
 
-from typing import BinaryIO, cast
+from collections.abc import Iterator
+from struct import unpack
+from typing import BinaryIO, TypeGuard, cast
 
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import FileDataset
-from pydicom.filereader import dcmread
+from pydicom.filereader import data_element_generator, dcmread
 
+from .elements import CHARACTER_SET, UNDEFINED_LENGTH
 from .errors import LimitExceeded
 from .instance import Limits
 
@@ -39,8 +42,50 @@ class _CountedFile:
         return self._file.read(size)
 
 
-def read_raw(file: BinaryIO, limits: Limits) -> tuple[FileDataset, list[AnyElement]]:
+def read_raw(file: BinaryIO, size: int, limits: Limits) -> tuple[FileDataset, list[AnyElement]]:
     """The data set of a file, and its elements, those inside of sequences excepted."""
     counted = cast("BinaryIO", _CountedFile(file, limits))
     data_set = dcmread(counted, defer_size=limits.inline_value, force=True)
-    return data_set, list(data_set.values())
+    found = list(data_set.values())
+    _, little = data_set.original_encoding
+    elements: list[AnyElement] = []
+    while True:
+        swollen = next((e for e in found if _is_swollen(e, size)), None)
+        mended = None if swollen is None else _with_short_length(file, size, swollen, limits)
+        if mended is None:
+            return data_set, elements + found
+        elements += [element for element in found if element is not swollen]
+        elements.append(mended)
+        file.seek(mended.value_tell + mended.length)
+        found = list(_go_on(counted, bool(little), limits))
+
+
+def _is_swollen(element: AnyElement, size: int) -> TypeGuard[RawDataElement]:
+    """Whether an element without a VR is longer than the file.
+
+    Where a VR should be and is not, pydicom takes the length for one of four bytes, as in implicit
+    VR, and the two bytes that are no VR for a half of it. Then this is the last element it sees.
+    """
+    return (
+        isinstance(element, RawDataElement)
+        and element.VR is None
+        and not element.is_implicit_VR
+        and element.length != UNDEFINED_LENGTH
+        and element.value_tell + element.length > size
+    )
+
+
+def _with_short_length(
+    file: BinaryIO, size: int, raw: RawDataElement, limits: Limits
+) -> RawDataElement | None:
+    """The element with a length of two bytes, if the file holds as many."""
+    file.seek(raw.value_tell - 2)
+    (length,) = unpack("<H" if raw.is_little_endian else ">H", file.read(2))
+    if raw.value_tell + length > size:
+        return None
+    loaded = length <= limits.inline_value or raw.tag == CHARACTER_SET
+    return raw._replace(length=length, value=file.read(length) if loaded else None)
+
+
+def _go_on(file: BinaryIO, little: bool, limits: Limits) -> Iterator[AnyElement]:
+    return data_element_generator(file, False, little, defer_size=limits.inline_value)

@@ -103,3 +103,23 @@ def test_what_a_wider_limit_let_in_can_be_read_in_parts(tmp_path):
 def test_limits_have_limits(tmp_path, option, value):
     with pytest.raises(ConfigError, match=option), temporary_app(tmp_path, {option: value}):
         pass
+
+
+# --- what only pydicom reads ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "rest", [element(0x00720099, "??", b"ab"), b"\n"], ids=["no VR", "one byte behind"]
+)
+def test_what_pydicom_reads_is_taken(client, rest):
+    data = part10(IDENTITY + rest)
+    client.stored(data)
+    assert client.get(INSTANCE, "application/dicom; transfer-syntax=*").data == data
+
+
+def test_a_refusal_says_where_the_fragments_go_wrong(client):
+    pixels = element(0x7FE00010, "OB", item(b""), 0xFFFFFFFF) + b"\xfe\xff\0\xe0" + b"\xff" * 4
+    answer = client.store(part10(IDENTITY + pixels + b"abc", "1.2.840.10008.1.2.5"))
+    assert answer.status_code == 400
+    assert "(7FE0,0010), at byte 2" in answer.headers["Warning"]
+    assert "a fragment has undefined length" in answer.headers["Warning"]
