@@ -95,6 +95,11 @@ class Encoder:
                 "cannot be converted."
             )
         value = raw.value or b""
+        if len(value) < raw.length:
+            raise DicomError(
+                f"{format_tag(tag)} holds {len(value)} of {raw.length} bytes; its header is "
+                "damaged, so that it can only be had as it is stored."
+            )
         vr = self._vr(tag, raw, chain)
         if vr == "SQ":
             items = read_sequence(

@@ -1,25 +1,27 @@
 """Files in which the fast reader loses its way, read with pydicom into the same result."""
 
 import warnings
+from collections.abc import Iterable
 from struct import unpack
 from typing import Any, BinaryIO, cast
 
 from pydicom.charset import default_encoding
 from pydicom.dataelem import DataElement, RawDataElement
-from pydicom.dataset import Dataset
-from pydicom.filereader import dcmread, read_sequence
+from pydicom.filereader import read_sequence
 
+from .allowance import HEAD, Allowance
 from .assemble import Findings, assemble
-from .charset import charset_of
+from .charset import Charset, charset_of
 from .charset import default_charset as charset_by_name
 from .elements import CHARACTER_SET, PIXEL_REPRESENTATION, UNDEFINED_LENGTH
 from .errors import DicomError, LimitExceeded, NotDicom, NotUnderstood, Truncated
-from .fragments import COST, starts_image
+from .fragments import FRAGMENT_COST, no_fragment, starts_image
 from .instance import Limits, LocatedValue, ParsedInstance
 from .json_model import BulkPath
+from .raw_elements import AnyElement, read_raw
 from .reader import DicomReader
-from .scope import UNDEFINED, OpenFragments, Scope, describe
-from .tags import STANDARD, VRS, TagDictionary, is_private, is_private_creator
+from .scope import UNDEFINED, OpenFragments, Scope
+from .tags import STANDARD, VRS, TagDictionary, describe, is_private, is_private_creator
 from .transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, is_deflated
 from .values import BULK_VRS, CONVERTERS
 
@@ -71,14 +73,26 @@ def _transfer_syntax(file: BinaryIO) -> str:
 
 def _read(reading: "_Reading") -> ParsedInstance:
     try:
-        data_set = dcmread(reading.file, defer_size=reading.limits.inline_value, force=True)
-        return reading.instance(data_set)
+        return reading.instance(*read_raw(reading.file, reading.size, reading.limits))
     except DicomError:
         raise
     except RecursionError:
         raise LimitExceeded("Sequences lie deeper in each other than can be read.") from None
     except Exception as problem:  # pydicom raises whatever its parts raise on damaged files
         raise NotDicom(f"The file is damaged beyond reading: {problem}.") from problem
+
+
+def _diagnosis(file: BinaryIO, dictionary: TagDictionary, limits: Limits) -> str:
+    """Why nothing was found that identifies an instance; where reading stops tells most."""
+    reader = DicomReader(dictionary=dictionary, limits=limits)
+    file.seek(0)
+    try:
+        while data := file.read(1 << 16):
+            reader.feed(data)
+        reader.close()
+    except DicomError as problem:
+        return str(problem)
+    return "The file holds nothing that identifies a DICOM instance."
 
 
 def _needed(tag: int) -> bool:
@@ -101,30 +115,42 @@ class _Reading:
         self.dictionary = dictionary
         self.charset = charset_by_name(default_charset)
         self.limits = limits
-        self.budget = limits.header_bytes
+        self.allowance = Allowance(limits)
         self.found = Findings({}, "<", "", size, False, "pydicom", [], [])
 
-    def instance(self, data_set: Any) -> ParsedInstance:
-        """The model of pydicom's data set."""
+    def instance(self, data_set: Any, elements: Iterable[AnyElement]) -> ParsedInstance:
+        """The model of pydicom's data set with these elements."""
         implicit, little = data_set.original_encoding
         order = "<" if little else ">"
-        top = Scope(
-            None, "", UNDEFINED, self.charset, self.found.problems, implicit=implicit, order=order
-        )
-        self.fill(top, data_set)
+        top = self._scope(None, "", self.charset, implicit=implicit, order=order)
+        self.fill(top, elements)
         for key in [key for key in top.values if key.startswith(("0000", "0002"))]:
             del top.values[key]
         if not any(key in top.values for key in _EVIDENCE):
-            raise NotDicom("The file holds nothing that identifies a DICOM instance.")
+            raise NotDicom(_diagnosis(self.file, self.dictionary, self.limits))
         guess = IMPLICIT_LITTLE if implicit else EXPLICIT_LITTLE if little else EXPLICIT_BIG
         self.found.order = order
         self.found.attributes = top.values
         self.found.transfer_syntax = str(data_set.file_meta.get("TransferSyntaxUID", "") or guess)
         return assemble(self.found)
 
-    def fill(self, scope: Scope, data_set: Dataset) -> None:
+    def _scope(
+        self, parent: Scope | None, path: str, charset: Charset, *, implicit: bool, order: str
+    ) -> Scope:
+        return Scope(
+            parent,
+            path,
+            UNDEFINED,
+            charset,
+            self.found.problems,
+            self.allowance,
+            implicit=implicit,
+            order=order,
+        )
+
+    def fill(self, scope: Scope, elements: Iterable[AnyElement]) -> None:
         """Convert all elements of a data set, in ascending order."""
-        for element in sorted(data_set.values(), key=lambda e: int(e.tag)):
+        for element in sorted(elements, key=lambda e: int(e.tag)):
             tag, key = int(element.tag), f"{int(element.tag):08X}"
             if tag & 0xFFFF == 0:
                 continue
@@ -146,15 +172,17 @@ class _Reading:
 
     def _raw(self, scope: Scope, tag: int, key: str, raw: RawDataElement) -> None:
         vr = self._vr(scope, tag, raw)
-        self._spend(len(raw.value or b""))
+        self._spend(scope, key, len(raw.value or b""))
         if raw.length == UNDEFINED_LENGTH:
             self._encapsulated(scope, key, raw.value_tell)
             return
         if raw.value_tell + raw.length > self.size:
+            damaged = raw.VR is None and not raw.is_implicit_VR
+            what = ", which has an unknown value representation" if damaged else ""
+            missing = raw.value_tell + raw.length - self.size
             raise Truncated(
                 f"The stream ends at byte {self.size}, inside the value of "
-                f"{describe(scope.path, key)}: {raw.value_tell + raw.length - self.size} bytes are "
-                "missing."
+                f"{describe(scope.path, key)}{what}: {missing} bytes are missing."
             )
         if vr == "SQ":
             self._defined_sequence(scope, key, raw)
@@ -196,6 +224,10 @@ class _Reading:
             return "UN"
         if raw.VR == "UN" and not is_private(tag) and raw.length >= 0xFFFF:
             return "UN"
+        if raw.VR is None and not raw.is_implicit_VR:
+            self.file.seek(raw.value_tell - 4)
+            found = self.file.read(2).decode("latin_1")
+            scope.note(f"{tag:08X}", f"has the unknown value representation {found!r}")
         return self.dictionary.vr(tag, scope.creator(tag))
 
     def _locate(self, scope: Scope, key: str, vr: str, offset: int, length: int) -> None:
@@ -207,7 +239,8 @@ class _Reading:
         if not raw.length:
             scope.values[key] = {"vr": "SQ"}
             return
-        self._spend(raw.length)
+        if raw.value is None:  # not loaded, so not counted either
+            self.allowance.take(raw.length, scope.path, key, 0)
         self.file.seek(raw.value_tell)
         try:
             # From the file itself, so that positions inside count from its start.
@@ -225,23 +258,21 @@ class _Reading:
         scope.values[key] = element
         if scope.path.count("/") // 2 >= self.limits.depth:
             raise LimitExceeded(
-                f"{describe(scope.path, key)} lies deeper than the {self.limits.depth} items that "
-                "are possible."
+                f"Sequences lie in more than the {self.limits.depth} items that are possible: "
+                f"there is {describe(scope.path, key)}."
             )
         for number, item in enumerate(items, 1):
-            self._spend(0)
+            self._spend(scope, key, 0)
             implicit, little = item.original_encoding
-            inner = Scope(
+            inner = self._scope(
                 scope,
                 f"{scope.path}{key.lower()}/{number}/",
-                UNDEFINED,
                 scope.charset,
-                self.found.problems,
                 implicit=bool(implicit),
                 order="<" if little or little is None else ">",
             )
             element.setdefault("Value", []).append(inner.values)
-            self.fill(inner, item)
+            self.fill(inner, item.values())
 
     def _encapsulated(self, scope: Scope, key: str, start: int) -> None:
         fragments = OpenFragments(scope, key, start)
@@ -256,11 +287,10 @@ class _Reading:
             group, element, length = unpack(scope.order + "HHI", head)
             if (group, element) == _SEQUENCE_END:
                 break
-            if (group, element) != _ITEM:
-                raise NotDicom(
-                    f"In {describe(scope.path, key)}, at byte {position}, a fragment was expected."
-                )
-            self._spend(length if fragments.table is None else 0)
+            if (group, element) != _ITEM or length == UNDEFINED_LENGTH:
+                raise NotDicom(no_fragment(fragments, position, group << 16 | element))
+            table = length if fragments.table is None else 0
+            self.allowance.take(FRAGMENT_COST + table, scope.path, key, 0)
             self._fragment(fragments, position, length)
             position += 8 + length
         if position > start:
@@ -276,10 +306,5 @@ class _Reading:
         fragments.lengths.append(length)
         fragments.heads.append(starts_image(self.file.read(2)))
 
-    def _spend(self, length: int) -> None:
-        self.budget -= length + COST
-        if self.budget < 0:
-            raise LimitExceeded(
-                f"The header takes more than the {self.limits.header_bytes} bytes that are "
-                "possible."
-            )
+    def _spend(self, scope: Scope, key: str, length: int) -> None:
+        self.allowance.take(HEAD + length, scope.path, key)

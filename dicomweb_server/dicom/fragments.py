@@ -1,8 +1,9 @@
 """The walk through encapsulated data, and what all walking has in common."""
 
 from struct import Struct
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
+from .allowance import HEAD, Allowance
 from .charset import Charset
 from .elements import (
     ITEM,
@@ -11,15 +12,14 @@ from .elements import (
     UNDEFINED_LENGTH,
     Encoding,
 )
-from .errors import LimitExceeded, NotUnderstood
+from .errors import NotUnderstood
 from .instance import Limits, LocatedValue
 from .json_model import BulkPath
-from .scope import Open, OpenFragments, Scope, describe
+from .scope import Open, OpenFragments, Scope
 from .stream import PushStream, State
-from .tags import TagDictionary
+from .tags import TagDictionary, describe, format_tag
 
-COST = 64  # of an element without its value, against Limits.header_bytes
-_FRAGMENT_COST = 16
+FRAGMENT_COST = 16  # bytes of memory
 _IMAGE_STARTS = (b"\xff\xd8", b"\xff\x4f", b"\xff\x0a")  # JPEG and JPEG-LS, JPEG 2000, JPEG XL
 ITEM_HEADS = {"<": Struct("<HHI").unpack_from, ">": Struct(">HHI").unpack_from}
 
@@ -27,6 +27,14 @@ ITEM_HEADS = {"<": Struct("<HHI").unpack_from, ">": Struct(">HHI").unpack_from}
 def starts_image(head: bytes) -> bool:
     """Whether a fragment with these first two bytes starts a frame (PS3.5, A.4)."""
     return head in _IMAGE_STARTS
+
+
+def no_fragment(fragments: OpenFragments, position: int, tag: int) -> str:
+    """What stands where a fragment of defined length must, as a sentence."""
+    where = f"In {describe(fragments.parent.path, fragments.key)}, at byte {position}, a fragment"
+    if tag == ITEM:
+        return f"{where} has undefined length; possible is the number of its bytes (PS3.5, A.4)."
+    return f"{where} was expected, found {format_tag(tag)}."
 
 
 class FragmentWalker(PushStream):
@@ -40,7 +48,7 @@ class FragmentWalker(PushStream):
         self._charset = charset
         self._limits = limits
         self._inline = limits.inline_value
-        self._budget = limits.header_bytes
+        self._allowance = Allowance(limits)
         self._stack: list[Open] = []
         self._depth = 0
         self._current = ("", "00000000")  # path and key of what is being skipped, for messages
@@ -52,21 +60,14 @@ class FragmentWalker(PushStream):
         self._encodings = encodings_of(dictionary)
 
     def _spend(self, scope: Scope, key: str, length: int) -> None:
-        self._budget -= length + COST
-        if self._budget < 0:
-            self._over_budget(scope, key)
-
-    def _over_budget(self, scope: Scope, key: str) -> NoReturn:
-        raise LimitExceeded(
-            f"Up to {describe(scope.path, key)} the header takes more than the "
-            f"{self._limits.header_bytes} bytes that are possible."
-        )
+        """Count an element or item whose value takes so many bytes."""
+        self._allowance.take(HEAD + length, scope.path, key)
 
     def _fragments(self, buffer: bytes, position: int) -> int:
         """State: between the fragments of encapsulated data (PS3.5, A.4)."""
         fragments = cast("OpenFragments", self._stack[-1])
         head_of = ITEM_HEADS[fragments.parent.order]
-        lengths, size = fragments.lengths, len(buffer)
+        lengths, size, allowance = fragments.lengths, len(buffer), self._allowance
         while True:
             if size - position < 8:
                 self._need = 8
@@ -77,23 +78,19 @@ class FragmentWalker(PushStream):
                 self._close_fragments(fragments, self._base + position)
                 return position + 8
             if tag != ITEM or length == UNDEFINED_LENGTH:
-                raise NotUnderstood(
-                    f"In {describe(fragments.parent.path, fragments.key)}, at byte "
-                    f"{self._base + position}, a fragment was expected, found "
-                    f"({group:04X},{element:04X})."
-                )
+                raise NotUnderstood(no_fragment(fragments, self._base + position, tag))
             start = position + 8
             table = fragments.table is None
             wanted = length if table else min(length, 2)
             if start + wanted > size:
-                if wanted > self._budget:
-                    self._over_budget(fragments.parent, fragments.key)
+                if wanted > allowance.bytes:
+                    allowance.too_long(fragments.parent.path, fragments.key)
                 self._need = 8 + wanted
                 return position
             position = start + length
-            self._budget -= _FRAGMENT_COST + (length if table else 0)
-            if self._budget < 0:
-                self._over_budget(fragments.parent, fragments.key)
+            allowance.bytes -= FRAGMENT_COST + (length if table else 0)
+            if allowance.bytes < 0:
+                allowance.too_long(fragments.parent.path, fragments.key)
             if table:
                 fragments.table = buffer[start:position]
                 fragments.first = self._base + position

@@ -5,20 +5,26 @@ from typing import Any
 
 from .pixel_data import PixelData
 
+MAX_DEPTH = 80
+"""Of items inside each other: JSON writers do not bear more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds of what a stream may make the reader hold in memory.
 
     Attributes:
-        header_bytes: sum of the bytes of all values that are loaded, plus 64 for each element.
-        depth: how many items may lie inside each other; JSON writers do not bear more than 80.
+        header_bytes: of the file, for all elements that are loaded.
+        depth: how many items may lie inside each other, at most `MAX_DEPTH`.
         inline_value: text and numbers longer than this many bytes are located, not loaded.
+        elements: elements and items at all depths. Each takes about 400 bytes of memory; of many
+            values in one element, eight count as another one.
     """
 
     header_bytes: int = 64 << 20
     depth: int = 64
     inline_value: int = 1 << 20
+    elements: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,8 @@ class ParsedInstance:
         patient_id, study_uid, series_uid, sop_uid, sop_class_uid: "" where missing.
         transfer_syntax: UID, as group 0002 says; guessed if that does not tell.
         attributes: the data set in the DICOM JSON model, tags ascending, without group 0002 and
-            group lengths. Values of "BulkDataURI" are paths as in `LocatedValue`.
+            group lengths. Values of "BulkDataURI" are paths as in `LocatedValue`. Equal elements
+            may be one object, of several instances too: nobody must change them.
         header: the same as JSON text; see `json_model.render`.
         located: all values left in the file, nested ones too.
         pixel_data: that of the main data set.

@@ -1,13 +1,14 @@
 """Where the value of any element lies in a file, by its bulk data path (PS3.18, 10.4.1.1.5)."""
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from .assemble import settle_vr
 from .elements import AFTERWARDS, Entry
 from .errors import NotUnderstood
 from .fallback import read_with_pydicom
-from .instance import Limits
+from .instance import MAX_DEPTH, Limits
 from .reader import DicomReader
 from .scope import OpenFragments, OpenSequence, Scope
 from .tags import STANDARD, TagDictionary
@@ -90,7 +91,7 @@ def find_value(
     try:
         return _walk(file, _Finder(wanted, dictionary, limits))
     except NotUnderstood:
-        everything = Limits(limits.header_bytes, limits.depth, 0)
+        everything = replace(limits, inline_value=0)
         instance = read_with_pydicom(file, dictionary=dictionary, limits=everything)
     place = next((value for value in instance.located if value.path == wanted), None)
     if place is None:
@@ -116,7 +117,8 @@ class _Finder(DicomReader):
     """The reader in a mode that locates every value and keeps none."""
 
     def __init__(self, wanted: str, dictionary: TagDictionary, limits: Limits) -> None:
-        nothing_inline = Limits(limits.header_bytes, limits.depth, -1)
+        # Nothing is kept, so that a file that was taken under wider limits is no danger here.
+        nothing_inline = replace(limits, inline_value=-1, depth=MAX_DEPTH, elements=sys.maxsize)
         super().__init__(dictionary=dictionary, limits=nothing_inline)
         self._wanted = wanted
         self.found: FoundValue | None = None

@@ -9,14 +9,15 @@ from .charset import default_charset as charset_by_name
 from .elements import EXTENDED_LENGTHS, EXTENDED_OFFSETS, LONG_VRS
 from .errors import NotDicom, NotUnderstood, Truncated
 from .instance import Limits, ParsedInstance, first_text
-from .scope import UNDEFINED, OpenFragments, OpenSequence, Scope, describe
-from .tags import STANDARD, VRS, TagDictionary
+from .scope import UNDEFINED, OpenFragments, OpenSequence, Scope
+from .tags import STANDARD, VRS, TagDictionary, describe
 from .transfer_syntaxes import EXPLICIT_BIG, is_deflated, is_implicit
 from .walker import Walker
 
 _MAX_META = 1 << 20  # bytes of one value of group 0002
 _TRANSFER_SYNTAX = 0x0010
 _GROUP_LENGTH = 0x0000
+_SHORTEST_HEAD = 8  # bytes of an element without its value
 
 
 class DicomReader(Walker):
@@ -42,7 +43,7 @@ class DicomReader(Walker):
         super().__init__(self._start, dictionary, charset_by_name(default_charset), limits)
         self._size = 0
         self._final = False
-        self._meta_values: dict[int, bytes] = {}
+        self._meta_syntax = b""
         self._meta_end = -1
         self._syntax = ""
         self._top: Scope | None = None
@@ -166,14 +167,15 @@ class DicomReader(Walker):
             if finish > size:
                 self._need = finish - position
                 return position
-            self._meta_values[element] = buffer[position + header : finish]
+            if element == _TRANSFER_SYNTAX:
+                self._meta_syntax = buffer[position + header : finish]
             position = finish
             if element == _GROUP_LENGTH and length == 4:
                 self._meta_end = self._base + finish + unpack_from("<I", buffer, finish - 4)[0]
         return self._end_of_meta(position)
 
     def _meta_text(self) -> str:
-        return self._meta_values.get(_TRANSFER_SYNTAX, b"").decode("latin_1").strip(" \0")
+        return self._meta_syntax.decode("latin_1").strip(" \0")
 
     def _end_of_meta(self, position: int) -> int:
         self._syntax = self._meta_text()
@@ -205,7 +207,14 @@ class DicomReader(Walker):
         if problem:
             self._problems.append(problem)
         self._top = Scope(
-            None, "", UNDEFINED, self._charset, self._problems, implicit=implicit, order=order
+            None,
+            "",
+            UNDEFINED,
+            self._charset,
+            self._problems,
+            self._allowance,
+            implicit=implicit,
+            order=order,
         )
         self._stack.append(self._top)
         self._state = self._elements
@@ -215,6 +224,8 @@ class DicomReader(Walker):
 
     def _check_end(self, top: Scope) -> None:
         """Whether the stream may end here."""
+        if self._allowance.elements < 0:  # many values of the last element
+            self._allowance.too_many("", f"{max(top.last, 0):08X}")
         if self._inflater is not None and not self._inflater.eof:
             raise Truncated(
                 f"The deflated data set ends too early; {self._position} bytes could be read."
@@ -229,11 +240,17 @@ class DicomReader(Walker):
         if len(self._stack) > 1:
             raise Truncated(f"The stream ends at byte {self._length}, {self._where()}.")
         tail = bytes(self._tail)
-        if tail.strip(b"\0"):
+        if not tail.strip(b"\0"):
+            return
+        if len(tail) >= _SHORTEST_HEAD:
             raise Truncated(
                 f"The stream ends at byte {self._length}, inside {describe_tag(tail, top.order)} "
                 f"that starts at byte {self._position}."
             )
+        self._problems.append(
+            f"Behind the data set, at byte {self._position}, there is {tail.hex(' ')}, too short "
+            "for an element."
+        )
 
     def _closes_here(self) -> bool:
         """Close what ends with a defined length at the very end of the stream."""

@@ -3,8 +3,9 @@
 from array import array
 from typing import Any
 
+from .allowance import Allowance
 from .charset import Charset
-from .tags import format_tag
+from .tags import describe
 
 UNDEFINED = -1
 MAX_PROBLEMS = 100
@@ -14,6 +15,7 @@ class Scope:
     """A data set whose end was not seen yet: the main one, or an item of a sequence."""
 
     __slots__ = (
+        "allowance",
         "charset",
         "creators",
         "end",
@@ -35,6 +37,7 @@ class Scope:
         end: int,
         charset: Charset,
         problems: list[str],
+        allowance: Allowance,
         *,
         implicit: bool,
         order: str,
@@ -44,6 +47,7 @@ class Scope:
         self.end = end  # byte position behind the last element, or UNDEFINED
         self.charset = charset
         self.problems = problems
+        self.allowance = allowance
         self.implicit = implicit
         self.order = order  # "<" or ">"
         self.values: dict[str, Any] = {}
@@ -56,6 +60,10 @@ class Scope:
         """Remember what was tolerated in an element ("00100010") of this data set."""
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(f"{describe(self.path, key)} {text}.")
+
+    def several(self, key: str, count: int) -> None:
+        """Count the values of an element of this data set; raises `LimitExceeded`."""
+        self.allowance.several(count, self.path, key)
 
     def creator(self, tag: int) -> str:
         """The private creator that reserved the block of a private tag here, or ""."""
@@ -114,13 +122,3 @@ class OpenFragments:
 
 
 Open = Scope | OpenSequence | OpenFragments
-
-
-def describe(path: str, key: str) -> str:
-    """An element for people: ``(0010,0010)``, or ``(0040,A730) item 2, (0008,0100)``."""
-    parts = [part for part in path.split("/") if part]
-    around = [
-        f"{format_tag(int(tag, 16))} item {number}, "
-        for tag, number in zip(parts[::2], parts[1::2], strict=True)
-    ]
-    return "".join(around) + format_tag(int(key, 16))

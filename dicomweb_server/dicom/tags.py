@@ -23,11 +23,27 @@ VRS = frozenset((
 
 _TAG = re.compile(r"([0-9a-fA-F]{4})[,-]?([0-9a-fA-F]{4})\Z")
 _IN_PARENTHESES = re.compile(r"\((.*)\)\Z")
+_NAMED = 6  # items around an element that a message names
 
 
 def format_tag(tag: int) -> str:
     """A tag as people write it: ``(0010,0010)``."""
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def describe(path: str, key: str) -> str:
+    """An element for people: ``(0010,0010)``, or ``(0040,A730) item 2, (0008,0100)``.
+
+    Of a deep path, only both ends are named.
+    """
+    parts = [part for part in path.split("/") if part]
+    around = [
+        f"{format_tag(int(tag, 16))} item {number}, "
+        for tag, number in zip(parts[::2], parts[1::2], strict=True)
+    ]
+    if len(around) > _NAMED:
+        around[2:-2] = [f"{len(around) - 4} more items, "]
+    return "".join(around) + format_tag(int(key, 16))
 
 
 def is_private(tag: int) -> bool:

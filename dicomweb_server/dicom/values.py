@@ -1,5 +1,8 @@
 """From the bytes of a value to its DICOM JSON element (PS3.18, F.2), one converter per VR.
 
+Short values repeat, in the frames of an image and in the instances of a series. Their elements are
+made once and shared, which spares memory and time; nobody changes an element.
+
 A converter takes the value (never empty), the data set around it and the key of the element, and
 returns ``{"vr": .., "Value": [..]}``, without "Value" if nothing but padding was there. What it had
 to tolerate it notes on the data set. Numbers that JSON cannot hold are strings: "NaN", "Infinity",
@@ -10,11 +13,14 @@ read back).
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from math import copysign
 from struct import Struct
 from typing import Any
 
+from .allowance import FEW
 from .charset import NAME_DELIMITERS, TEXT_DELIMITERS, VALUE_DELIMITERS
 from .scope import Scope
+from .tags import VRS
 
 Element = dict[str, Any]
 Converter = Callable[[bytes, Scope, str], Element]
@@ -29,15 +35,25 @@ WORD_SIZES = {
 _PADDING = " \0"
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _FORMATS = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "UV": "Q", "SV": "q", "FL": "f", "FD": "d"}
-_NUMBER = r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _DECIMAL = re.compile(rf"{_NUMBER}\Z", re.ASCII)
 _DECIMALS = re.compile(rf"{_NUMBER}(?:\\{_NUMBER})*+\Z", re.ASCII)
-_INTEGER = re.compile(r"[+-]?\d{1,18}\Z", re.ASCII)
-_INTEGRAL = re.compile(r"([+-]?\d{1,18})\.0*\Z", re.ASCII)
+_INTEGER = re.compile(r"([+-]?\d{1,18})(?:\.0*)?\Z", re.ASCII)
+_SHARED = 1024  # elements of a VR that are kept for sharing
+_SHORT = 32  # bytes of a value whose element is shared
+_SHORT_DS = 128  # positions and orientations are long, and repeat
+_NAME_VALUES = 4  # text values that take as much memory as a name
+EMPTY: dict[str, Element] = {vr: {"vr": vr} for vr in sorted(VRS)}
+"""Elements without a value."""
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Whether the bytes are the same text in every character set."""
+    return raw.isascii() and b"\x1b" not in raw
 
 
 def _text(raw: bytes, scope: Scope, key: str, delimiters: re.Pattern[bytes]) -> str:
-    if raw.isascii() and b"\x1b" not in raw:
+    if _is_plain(raw):
         return raw.decode("ascii")
     text, fine = scope.charset.decode(raw, delimiters)
     if not fine:
@@ -45,18 +61,28 @@ def _text(raw: bytes, scope: Scope, key: str, delimiters: re.Pattern[bytes]) -> 
     return text
 
 
+def _split(text: str) -> list[str | None]:
+    return [value.rstrip(_PADDING) or None for value in text.split("\\")]
+
+
 def _make_text(vr: str) -> Converter:
     """SH, LO, UC: several values, leading spaces kept."""
 
-    def convert(raw: bytes, scope: Scope, key: str) -> Element:
-        if raw.isascii() and b"\x1b" not in raw:  # as in _text, spared a call
-            text = raw.decode("ascii")
-        else:
-            text = _text(raw, scope, key, VALUE_DELIMITERS)
+    def element(text: str) -> Element:
         if "\\" in text:
-            return {"vr": vr, "Value": [v.rstrip(_PADDING) or None for v in text.split("\\")]}
+            return {"vr": vr, "Value": _split(text)}
         text = text.rstrip(_PADDING)
         return {"vr": vr, "Value": [text]} if text else {"vr": vr}
+
+    @lru_cache(_SHARED)
+    def shared(raw: bytes) -> Element | None:
+        return element(raw.decode("ascii")) if _is_plain(raw) else None
+
+    def convert(raw: bytes, scope: Scope, key: str) -> Element:
+        if len(raw) > FEW:
+            scope.several(key, raw.count(b"\\") + 1)
+        found = shared(raw) if len(raw) <= _SHORT else None
+        return found or element(_text(raw, scope, key, VALUE_DELIMITERS))
 
     return convert
 
@@ -74,12 +100,19 @@ def _make_paragraph(vr: str) -> Converter:
 def _make_code(vr: str) -> Converter:
     """AE, AS, CS, DA, DT, TM, UI: the default repertoire, padding on both sides without meaning."""
 
-    def convert(raw: bytes, scope: Scope, key: str) -> Element:
+    def element(raw: bytes) -> Element:
         text = raw.decode("latin_1")
         if "\\" in text:
             return {"vr": vr, "Value": [v.strip(_PADDING) or None for v in text.split("\\")]}
         text = text.strip(_PADDING)
         return {"vr": vr, "Value": [text]} if text else {"vr": vr}
+
+    shared = lru_cache(_SHARED)(element)
+
+    def convert(raw: bytes, scope: Scope, key: str) -> Element:
+        if len(raw) > FEW:
+            scope.several(key, raw.count(b"\\") + 1)
+        return shared(raw) if len(raw) <= _SHORT else element(raw)
 
     return convert
 
@@ -91,7 +124,9 @@ def person_name(raw: bytes, scope: Scope, key: str) -> Element:
         return {"vr": "PN"}
     if "\\" not in text and "=" not in text:
         return {"vr": "PN", "Value": [{"Alphabetic": text}]}
-    return {"vr": "PN", "Value": [_name_groups(name, scope, key) for name in text.split("\\")]}
+    names = text.split("\\")
+    scope.several(key, len(names) * _NAME_VALUES)
+    return {"vr": "PN", "Value": [_name_groups(name, scope, key) for name in names]}
 
 
 def _name_groups(name: str, scope: Scope, key: str) -> dict[str, str] | None:
@@ -102,50 +137,48 @@ def _name_groups(name: str, scope: Scope, key: str) -> dict[str, str] | None:
 
 
 def decimal_string(raw: bytes, scope: Scope, key: str) -> Element:
-    """DS: the text of each number without padding."""
-    values, wrong = _decimals(raw) if len(raw) <= 128 else _decimals.__wrapped__(raw)
+    """DS: the text of each number without padding, null for what is none."""
+    if len(raw) > FEW:
+        scope.several(key, raw.count(b"\\") + 1)
+    element, wrong = _decimals(raw) if len(raw) <= _SHORT_DS else _decimals.__wrapped__(raw)
     if wrong:
         scope.note(key, "holds what is no decimal number; it was left out")
-    return {"vr": "DS", "Value": [*values]} if values else {"vr": "DS"}
+    return element
 
 
-@lru_cache(maxsize=4096)
-def _decimals(raw: bytes) -> tuple[tuple[str | None, ...], bool]:
+@lru_cache(4 * _SHARED)
+def _decimals(raw: bytes) -> tuple[Element, bool]:
     whole = raw.decode("latin_1").strip(_PADDING)
     items = whole.split("\\")
     if _DECIMALS.match(whole):
-        return tuple(items), False
-    if items == [""]:
-        return (), False
-    values: list[str | None] = []
-    wrong = False
-    for item in items:
-        text = item.strip(_PADDING)
-        if text and not _DECIMAL.match(text):
-            text = text.replace(",", ".").rstrip(".")
-            if not _DECIMAL.match(text):
-                wrong = True
-                continue
-        values.append(text or None)
-    return tuple(values), wrong
+        return {"vr": "DS", "Value": items}, False
+    texts = [item.strip(_PADDING) for item in items]
+    values = [text if _DECIMAL.match(text) else None for text in texts]
+    return _with_places("DS", values, texts)
+
+
+def _with_places(vr: str, values: list[Any], texts: list[str]) -> tuple[Element, bool]:
+    """The element of numbers, and whether one was none: its place among several stays (null)."""
+    wrong = any(value is None and text for value, text in zip(values, texts, strict=True))
+    return ({"vr": vr} if values == [None] else {"vr": vr, "Value": values}), wrong
 
 
 def integer_string(raw: bytes, scope: Scope, key: str) -> Element:
-    """IS: integers."""
-    text = raw.decode("latin_1").strip(_PADDING)
-    if _INTEGER.match(text):
-        return {"vr": "IS", "Value": [int(text)]}
-    values: list[int | None] = []
-    for item in text.split("\\") if text else ():
-        number = item.strip(_PADDING)
-        match = _INTEGRAL.match(number)
-        if not number:
-            values.append(None)
-        elif _INTEGER.match(number) or match:
-            values.append(int(match[1] if match else number))
-        else:
-            scope.note(key, "holds what is no integer; it was left out")
-    return {"vr": "IS", "Value": values} if values else {"vr": "IS"}
+    """IS: integers, null for what is none."""
+    if len(raw) > FEW:
+        scope.several(key, raw.count(b"\\") + 1)
+    element, wrong = _integers(raw) if len(raw) <= _SHORT else _integers.__wrapped__(raw)
+    if wrong:
+        scope.note(key, "holds what is no integer; it was left out")
+    return element
+
+
+@lru_cache(_SHARED)
+def _integers(raw: bytes) -> tuple[Element, bool]:
+    texts = [text.strip(_PADDING) for text in raw.decode("latin_1").split("\\")]
+    matches = [_INTEGER.match(text) for text in texts]
+    values = [int(match[1]) if match else None for match in matches]
+    return _with_places("IS", values, texts)
 
 
 @lru_cache(maxsize=1024)
@@ -162,26 +195,36 @@ def _make_integers(vr: str, order: str) -> Converter:
     code = _FORMATS[vr]
     one = Struct(order + code)
     size = one.size
-    unpack_one = one.unpack
+
+    @lru_cache(_SHARED)
+    def single(raw: bytes) -> Element:
+        return {"vr": vr, "Value": [*one.unpack(raw)]}
 
     def convert(raw: bytes, scope: Scope, key: str) -> Element:
         if len(raw) == size:
-            return {"vr": vr, "Value": [*unpack_one(raw)]}
-        if len(raw) % size:
-            raw = _whole_words(raw, size, scope, key, vr)
-            if not raw:
-                return {"vr": vr}
-        count = len(raw) // size
-        unpacker = _struct(order, count, code) if count < 64 else Struct(f"{order}{count}{code}")
-        return {"vr": vr, "Value": [*unpacker.unpack(raw)]}
+            return single(raw)
+        numbers = _unpack(raw, size, code, order, vr, scope, key)
+        return {"vr": vr, "Value": [*numbers]} if numbers else {"vr": vr}
 
     return convert
+
+
+def _unpack(
+    raw: bytes, size: int, code: str, order: str, vr: str, scope: Scope, key: str
+) -> tuple[Any, ...]:
+    if len(raw) % size:
+        raw = _whole_words(raw, size, scope, key, vr)
+    count = len(raw) // size
+    scope.several(key, count)
+    unpacker = _struct(order, count, code) if count < 64 else Struct(f"{order}{count}{code}")
+    return unpacker.unpack(raw)
 
 
 def json_float(value: float) -> float | int | str:
     """A float as JSON can hold it: integral ones without fraction, others than numbers as text."""
     if value.is_integer():
-        return int(value) if -1e15 < value < 1e15 else value
+        whole = -1e15 < value < 1e15 and (value != 0 or copysign(1, value) > 0)
+        return int(value) if whole else value  # -0.0 is no whole number in JSON
     if value - value == 0:
         return value
     return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
@@ -189,16 +232,19 @@ def json_float(value: float) -> float | int | str:
 
 def _make_floats(vr: str, order: str) -> Converter:
     code = _FORMATS[vr]
-    size = Struct(order + code).size
+    one = Struct(order + code)
+    size = one.size
+
+    @lru_cache(_SHARED)
+    def single(raw: bytes) -> Element:
+        return {"vr": vr, "Value": [json_float(*one.unpack(raw))]}
 
     def convert(raw: bytes, scope: Scope, key: str) -> Element:
-        if len(raw) % size:
-            raw = _whole_words(raw, size, scope, key, vr)
-            if not raw:
-                return {"vr": vr}
-        count = len(raw) // size
-        unpacker = _struct(order, count, code) if count < 64 else Struct(f"{order}{count}{code}")
-        numbers = unpacker.unpack(raw)
+        if len(raw) == size:
+            return single(raw)
+        numbers = _unpack(raw, size, code, order, vr, scope, key)
+        if not numbers:
+            return {"vr": vr}
         return {"vr": vr, "Value": [json_float(number) for number in numbers]}
 
     return convert
@@ -210,6 +256,7 @@ def _make_tags(order: str) -> Converter:
             raw = _whole_words(raw, 4, scope, key, "AT")
             if not raw:
                 return {"vr": "AT"}
+        scope.several(key, len(raw) // 4)
         words = Struct(f"{order}{len(raw) // 2}H").unpack(raw)
         pairs = zip(words[::2], words[1::2], strict=True)
         return {"vr": "AT", "Value": [f"{group:04X}{element:04X}" for group, element in pairs]}

@@ -24,11 +24,12 @@ from .elements import (
     Entry,
 )
 from .errors import LimitExceeded, NotUnderstood
-from .fragments import COST, ITEM_HEADS, FragmentWalker
+from .fragments import ITEM_HEADS, FragmentWalker
 from .instance import LocatedValue
 from .json_model import BulkPath
-from .scope import UNDEFINED, OpenFragments, OpenSequence, Scope, describe
-from .tags import is_private, is_private_creator
+from .scope import UNDEFINED, OpenFragments, OpenSequence, Scope
+from .tags import describe, is_private, is_private_creator
+from .values import EMPTY
 
 _ENDLESS = 1 << 62
 _MAX_TABLE = 32 << 20  # bytes of an Extended Offset Table: four million frames
@@ -49,41 +50,48 @@ class Walker(FragmentWalker):
         known, width = encoding.cache.get, encoding.key_size
         values, inline, size = scope.values, self._inline, len(buffer)
         stop = _ENDLESS if scope.end == UNDEFINED else scope.end - self._base
-        while True:
-            if position >= stop:
-                return self._close_item(scope, position, stop)
-            if size - position < 8:
-                self._need = 8
-                return position
-            head = buffer[position : position + width]
-            entry = known(head) or encoding.entry(head)
-            tag, key, kind, convert, vr, unpack, length_at, header = entry
-            start = position + header
-            if start > size:
-                self._need = header
-                return position
-            length = unpack(buffer, position + length_at)[0]
-            if kind or length > inline:
-                return self._other(entry, buffer, position, start, length, scope, stop)
-            finish = start + length
-            if finish > size:
-                if finish > stop:
-                    self._overrun(scope, key)
-                self._need = finish - position
-                return position
-            if tag <= scope.last:
-                self._out_of_order(scope, tag, key)
-            scope.last = tag
-            if length:
-                values[key] = convert(buffer[start:finish], scope, key)  # type: ignore[misc]
-                if length & 1:
-                    scope.note(key, f"has an odd length, {length} bytes")
-            else:
-                values[key] = {"vr": vr}
-            self._budget -= length + COST
-            if self._budget < 0:
-                self._over_budget(scope, key)
-            position = finish
+        allowance, began, count = self._allowance, position, 0
+        most, farthest = allowance.elements, position + allowance.bytes
+        try:
+            while count <= most:
+                if position >= stop:
+                    return self._close_item(scope, position, stop)
+                if size - position < 8:
+                    self._need = 8
+                    return position
+                head = buffer[position : position + width]
+                entry = known(head) or encoding.entry(head)
+                tag, key, kind, convert, vr, unpack, length_at, header = entry
+                start = position + header
+                if start > size:
+                    self._need = header
+                    return position
+                length = unpack(buffer, position + length_at)[0]
+                if kind or length > inline:
+                    return self._other(entry, buffer, position, start, length, scope, stop)
+                finish = start + length
+                if finish > size:
+                    if finish > stop:
+                        self._overrun(scope, key)
+                    self._need = finish - position
+                    return position
+                if tag <= scope.last:
+                    self._out_of_order(scope, tag, key)
+                scope.last = tag
+                if length:
+                    values[key] = convert(buffer[start:finish], scope, key)  # type: ignore[misc]
+                    if length & 1:
+                        scope.note(key, f"has an odd length, {length} bytes")
+                else:
+                    values[key] = EMPTY[vr]
+                count += 1
+                position = finish
+                if position > farthest:
+                    allowance.too_long(scope.path, key)
+            allowance.too_many(scope.path, key)
+        finally:
+            allowance.bytes -= position - began
+            allowance.elements -= count
 
     def _other(
         self,
@@ -166,6 +174,8 @@ class Walker(FragmentWalker):
             self._locate(scope, entry, offset, len(raw))
             return
         if entry.kind == DEFERRED:
+            # It is kept as it is, too, with what will decide.
+            self._allowance.take(len(raw), scope.path, key)
             element: dict[str, Any] = {"vr": entry.vr}
             self._deferred.append((scope, key, element, entry.vr, raw, offset))
         elif raw and entry.convert is not None:
@@ -208,7 +218,8 @@ class Walker(FragmentWalker):
         if key in scope.values:
             scope.note(key, "occurs twice; the last one counts")
             path = scope.path + key.lower()
-            self._budget -= len(self._located)  # many doubles must not take quadratic time
+            # Many doubles must not take quadratic time.
+            self._allowance.take(len(self._located), scope.path, key, 0)
             self._located = [
                 v for v in self._located if v.path != path and not v.path.startswith(path + "/")
             ]
@@ -232,8 +243,8 @@ class Walker(FragmentWalker):
     def _open_sequence(self, entry: Entry, scope: Scope, start: int, end: int, order: str) -> None:
         if self._depth >= self._limits.depth:
             raise LimitExceeded(
-                f"{describe(scope.path, entry.key)} lies {self._depth} items deep; possible are "
-                f"{self._limits.depth}."
+                f"Sequences lie in more than the {self._limits.depth} items that are possible: at "
+                f"byte {self._base + start} there is {describe(scope.path, entry.key)}."
             )
         scope.values[entry.key] = {"vr": "SQ"}
         sequence = OpenSequence(
@@ -287,9 +298,20 @@ class Walker(FragmentWalker):
         path = f"{sequence.path}/{sequence.items}/"
         self._spend(parent, sequence.key, 0)
         item = Scope(
-            parent, path, end, parent.charset, self._problems, implicit=implicit, order=order
+            parent,
+            path,
+            end,
+            parent.charset,
+            self._problems,
+            self._allowance,
+            implicit=implicit,
+            order=order,
         )
-        parent.values[sequence.key].setdefault("Value", []).append(item.values)
+        found = parent.values[sequence.key]
+        if "Value" in found:
+            found["Value"].append(item.values)
+        else:
+            found["Value"] = [item.values]  # takes less than an empty list that grows
         self._stack.append(item)
         self._depth += 1
         self._state = self._elements

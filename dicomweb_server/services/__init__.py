@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from dicomweb_server.config import Config, Option, boolean, whole
-from dicomweb_server.dicom import JsonOptions, TagDictionary
+from dicomweb_server.dicom import JsonOptions, Limits, TagDictionary
+from dicomweb_server.dicom.instance import MAX_DEPTH
 from dicomweb_server.dicom.json_model import BinaryMode
 from dicomweb_server.interfaces.index import Index, Overwrite
 from dicomweb_server.interfaces.metadata import MetadataMode
@@ -58,7 +59,35 @@ STRICT_STORE = Option(
     "202; they are stored unchanged as without it.",
     boolean,
 )
-OPTIONS = (DECIMAL_STRINGS, CACHE_SIZE, SCAN_LIMIT, STRICT_STORE, EXTRA_MAIN_DICOM_TAGS)
+_LIMITS = Limits()
+HEADER_SIZE = Option(
+    "MaximumHeaderSizeMB",
+    _LIMITS.header_bytes >> 20,
+    "Most MiB of a file that are read as its header: all but its pixel data and other bulk data.",
+    whole(1, 1024),
+)
+HEADER_ELEMENTS = Option(
+    "MaximumHeaderElements",
+    _LIMITS.elements,
+    "Most elements and items of a header, at all depths; each takes about 400 bytes of memory.",
+    whole(1000, 10_000_000),
+)
+HEADER_DEPTH = Option(
+    "MaximumHeaderDepth",
+    _LIMITS.depth,
+    "Most items of sequences inside of each other.",
+    whole(1, MAX_DEPTH),
+)
+OPTIONS = (
+    DECIMAL_STRINGS,
+    CACHE_SIZE,
+    SCAN_LIMIT,
+    STRICT_STORE,
+    EXTRA_MAIN_DICOM_TAGS,
+    HEADER_SIZE,
+    HEADER_ELEMENTS,
+    HEADER_DEPTH,
+)
 
 
 @dataclass(frozen=True)
@@ -115,7 +144,12 @@ def _json_options(config: Config) -> JsonOptions:
 
 
 def _reading_options(config: Config, dictionary: TagDictionary) -> ReadingOptions:
-    return ReadingOptions(dictionary, config[DEFAULT_ENCODING], config[STORE_MD5])
+    limits = Limits(
+        header_bytes=config[HEADER_SIZE] << 20,
+        elements=config[HEADER_ELEMENTS],
+        depth=config[HEADER_DEPTH],
+    )
+    return ReadingOptions(dictionary, config[DEFAULT_ENCODING], config[STORE_MD5], limits)
 
 
 def _search_limits(config: Config) -> SearchLimits:

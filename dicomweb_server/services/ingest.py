@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from dicomweb_server.dicom import DicomError, ParsedInstance
 from dicomweb_server.dicom.conformance import deviations
 from dicomweb_server.dicom.instance import first_text
+from dicomweb_server.dicom.transfer_syntaxes import is_uid
 from dicomweb_server.interfaces.index import (
     Added,
     BlobRef,
@@ -251,6 +252,13 @@ class Batch:
                     f"the {name} is {str(values)[:100]}; possible is one, of digits and dots "
                     f"(PS3.5 9.1)",
                 )
+        if not is_uid(parsed.transfer_syntax):
+            # It becomes a part of the Content-Type with which the instance is retrieved.
+            raise _Refused(
+                CANNOT_UNDERSTAND,
+                f"the transfer syntax (0002,0010) is {parsed.transfer_syntax[:100]!a}; possible is "
+                "one UID, of digits and dots, at most 64 (PS3.5 9.1)",
+            )
         if self.study_uid is not None and parsed.study_uid != self.study_uid:
             raise _Refused(
                 PROCESSING_FAILURE,

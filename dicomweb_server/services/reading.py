@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from dicomweb_server.dicom import (
     DicomReader,
+    Limits,
     NotUnderstood,
     ParsedInstance,
     TagDictionary,
@@ -23,6 +24,7 @@ class ReadingOptions:
     dictionary: TagDictionary
     default_charset: str = "ISO_IR 100"
     md5: bool = True
+    limits: Limits = Limits()  # noqa: RUF009  # frozen
 
 
 class Reading:
@@ -34,7 +36,9 @@ class Reading:
     def __init__(self, options: ReadingOptions) -> None:
         self._options = options
         self._fast: DicomReader | None = DicomReader(
-            dictionary=options.dictionary, default_charset=options.default_charset
+            dictionary=options.dictionary,
+            default_charset=options.default_charset,
+            limits=options.limits,
         )
         self.digests = Digests(md5=options.md5)
 
@@ -59,6 +63,7 @@ class Reading:
                 file,
                 dictionary=self._options.dictionary,
                 default_charset=self._options.default_charset,
+                limits=self._options.limits,
             )
 
     def identity(self) -> tuple[str, str, str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 from flask import Response, g, request
 
+from dicomweb_server.dicom.transfer_syntaxes import is_uid
 from dicomweb_server.dicom.xml_model import to_native_xml
 from dicomweb_server.http.access import current_context
 from dicomweb_server.http.answers import (
@@ -103,11 +104,13 @@ def retrieve(resource: Resource) -> Response:
 
 def _single(service: RetrieveService, delivery: Delivery) -> Response:
     record = delivery.record
-    etag = f"{record.row:x}-{record.blob.key[-32:]}-{delivery.target}-{delivery.as_stored:d}"
+    # What no UID names must not reach a header, wherever it was stored before.
+    syntax = delivery.target if is_uid(delivery.target) else ""
+    etag = f"{record.row:x}-{record.blob.key[-32:]}-{syntax}-{delivery.as_stored:d}"
     cached = not_modified(etag)
     if cached is not None:
         return cached
-    content_type = f"{DICOM}; transfer-syntax={delivery.target}"
+    content_type = f"{DICOM}; transfer-syntax={syntax}" if syntax else DICOM
     if not delivery.as_stored:
         return with_etag(stream_answer(service.content(delivery), content_type), etag)
     path = blobs.local_path(service.storages, record)

@@ -7,12 +7,13 @@
   as is any empty text among several. pydicom has "" there. A sole empty value is no Value.
 - Padding on both sides of AE, AS, CS, DA, DT, TM and UI is removed from each value, pydicom does it
   only at the end of the last one (and not for NUL in AE).
-- Padding at the end of each value of LO, SH and UC, and of each component group, is removed.
+- Padding at the end of each value of LO, SH and UC, and of each component group, is removed, as
+  pydicom does at the end of the last one and of LT, ST, UR and UT.
 - Group lengths are left out (PS3.18 F.2.2).
 - An empty sequence has no Value (PS3.18 F.2.5), pydicom has an empty list.
 - FL and FD that are no numbers are "NaN", "Infinity", "-Infinity"; pydicom writes them as JSON
   cannot have them.
-- An invalid IS or DS is left out and noted; pydicom raises.
+- An invalid IS or DS is noted, and null among several or no Value alone; pydicom raises.
 - The value of an element that says UN and has another VR in the dictionary is little endian also in
   a big endian data set (PS3.5 6.2.2).
 - Escape sequences of PS3.3 C.12 are obeyed even if Specific Character Set does not announce them.

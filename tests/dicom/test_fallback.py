@@ -16,7 +16,7 @@ from dicomweb_server.dicom import (
     read_with_pydicom,
 )
 
-from .helpers import IDENTITY, bundled, element, parse, part10, read, test_file
+from .helpers import IDENTITY, bundled, element, item, parse, part10, read, test_file
 
 
 @pytest.mark.parametrize("path", bundled()[::2], ids=lambda path: path.name)
@@ -52,6 +52,44 @@ def test_unknown_vr():
     assert "ZZ" in instance.problems[0]
     place = instance.located[0]
     assert data[place.offset : place.offset + place.length] == b"abcd"
+
+
+@pytest.mark.parametrize("vr", ["  ", "\0\0", "??", "a1"])
+def test_what_stands_where_a_vr_should_be_is_no_obstacle(vr):
+    odd = element(0x00720099, vr, b"ab")
+    data = part10(IDENTITY + odd)
+    assert read(data)[0x00720099].value == b"ab"
+    instance = read_with_pydicom(io.BytesIO(data))
+    assert instance.attributes["00720099"] == {"vr": "UN", "BulkDataURI": "00720099"}
+    assert f"(0072,0099) has the unknown value representation {vr!r}" in instance.problems[0]
+    place = instance.located[0]
+    assert data[place.offset : place.offset + place.length] == b"ab"
+    with pytest.raises(NotUnderstood):
+        parse(data)
+
+
+def test_elements_behind_one_without_vr_are_read():
+    behind = element(0x00720097, "??", b"ab") + element(0x00720098, "  ", b"cdef")
+    behind += element(0x7FE00010, "OW", bytes(10))
+    instance = read_with_pydicom(io.BytesIO(part10(IDENTITY + behind)))
+    lengths = {place.path: place.length for place in instance.located}
+    assert lengths == {"00720097": 2, "00720098": 4, "7fe00010": 10}
+    implicit = b"\x72\0\x99\0" + (70000).to_bytes(4, "little") + bytes(70000)
+    instance = read_with_pydicom(io.BytesIO(part10(IDENTITY + implicit)))
+    assert [place.length for place in instance.located] == [70000]
+    with pytest.raises(Truncated, match="unknown value representation"):
+        read_with_pydicom(io.BytesIO(part10(IDENTITY + element(0x00720099, "??", b"ab", 9))))
+
+
+@pytest.mark.parametrize("end", [b"abc", item(b"", 0xE0DD)])
+def test_a_fragment_of_undefined_length_is_named(end):
+    start = IDENTITY + element(0x7FE00010, "OB", item(b""), 0xFFFFFFFF)
+    data = part10(start + b"\xfe\xff\0\xe0\xff\xff\xff\xff" + end)
+    words = rf"In \(7FE0,0010\), at byte {len(part10(start))}, a fragment has undefined length"
+    with pytest.raises(NotUnderstood, match=words):
+        parse(data)
+    with pytest.raises(NotDicom, match=words):
+        read_with_pydicom(io.BytesIO(data))
 
 
 def test_what_is_no_dicom():

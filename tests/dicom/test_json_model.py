@@ -33,7 +33,7 @@ def value_of(vr, value, tag=0x00091001):
 @pytest.mark.parametrize(
     ("vr", "value", "expected"),
     [
-        ("DS", b"1.50\\ 4. \\0,25\\-3e5 ", ["1.50", "4", "0.25", "-3e5"]),
+        ("DS", b"1.50\\ 4. \\.25\\-3e5 ", ["1.50", "4.", ".25", "-3e5"]),
         ("DS", b"1\\\\2 ", ["1", None, "2"]),
         ("DS", b"    ", "none"),
         ("IS", b"12\\ -3\\+4\\5.0 ", [12, -3, 4, 5]),
@@ -70,21 +70,59 @@ def test_values(vr, value, expected):
 @pytest.mark.parametrize(
     ("vr", "value", "expected"),
     [
-        ("DS", b"1\\abc\\2 ", ["1", "2"]),
+        ("DS", b"1\\abc\\2 ", ["1", None, "2"]),
+        ("DS", b"1,5\\2 ", [None, "2"]),
+        ("DS", b"1,5 ", "none"),
+        ("DS", b"abc\\def ", [None, None]),
+        ("DS", b"1\\x\\" + b"123456789.123456\\" * 10 + b"3 ",
+         ["1", None, *["123456789.123456"] * 10, "3"]),
         ("DS", b"abc ", "none"),
         ("DS", b"nan ", "none"),
-        ("IS", b"1\\1.5\\x ", [1]),
+        ("IS", b"1\\1.5\\x\\4 ", [1, None, None, 4]),
+        ("IS", b"1.5 ", "none"),
+        ("IS", b"x\\" + b"1234567890\\" * 5 + b"3 ", [None, *[1234567890] * 5, 3]),
         ("IS", b"99999999999999999999", "none"),
         ("US", b"\1\0\2", [1]),
         ("FD", b"\1\0\2\0", "none"),
         ("AT", b"\1\0", "none"),
         ("PN", b"a=b=c=d ", [{"Alphabetic": "a", "Ideographic": "b", "Phonetic": "c"}]),
     ],
-)
+)  # fmt: skip
 def test_wrong_values_are_dropped_and_noted(vr, value, expected):
     found, problems = value_of(vr, value)
     assert found == expected
     assert problems[0].startswith("(0009,1001)")
+
+
+@pytest.mark.parametrize("vr", ["FL", "FD"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_negative_zero_keeps_its_sign(vr, count):
+    raw = struct.pack(f"<{count}{'f' if vr == 'FL' else 'd'}", *[-0.0] * count)
+    found = parse(part10(element(0x00091001, vr, raw) + IDENTITY))
+    text = json.loads(found.header, parse_float=str, parse_int=str)["00091001"]["Value"]
+    assert text == ["-0.0"] * count
+    assert render(found.header, "", JsonOptions(decimal_strings=False)).count(b"-0.0") == count
+
+
+@pytest.mark.parametrize(
+    ("vr", "value", "expected"),
+    [
+        ("CS", b" DERIVED ", ["DERIVED"]),
+        ("CS", b"A \\ B", ["A", "B"]),
+        ("AE", b" TITLE\0", ["TITLE"]),
+        ("TM", b" 120000", ["120000"]),
+        ("UI", b"1.2.3\0", ["1.2.3"]),
+        ("LO", b"  two \\ b  ", ["  two", " b"]),
+        ("SH", b" a  ", [" a"]),
+        ("UC", b" a  ", [" a"]),
+        ("ST", b"  two  ", ["  two"]),
+        ("LT", b" a \r\n ", [" a \r\n"]),
+        ("UT", b"  two \0 ", ["  two"]),
+        ("PN", b" a^b = c ", [{"Alphabetic": " a^b", "Ideographic": " c"}]),
+    ],
+)
+def test_padding(vr, value, expected):
+    assert value_of(vr, value) == (expected, ())
 
 
 def test_binary_values():

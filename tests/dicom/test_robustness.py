@@ -21,7 +21,18 @@ from dicomweb_server.dicom import (
     read_with_pydicom,
 )
 
-from .helpers import DATA, IDENTITY, element, item, parse, part10, small_data_set, test_file, write
+from .helpers import (
+    DATA,
+    IDENTITY,
+    element,
+    item,
+    parse,
+    part10,
+    read,
+    small_data_set,
+    test_file,
+    write,
+)
 
 SMALL = [
     "JPEG2000.dcm",
@@ -66,9 +77,9 @@ def _survives(data):
     else:
         message = "."
     assert message.endswith(".")
-    for read in (read_with_pydicom, lambda file: find_value(file, "0040A730/1/0040A043")):
+    for look in (read_with_pydicom, lambda file: find_value(file, "0040A730/1/0040A043")):
         with suppress(DicomError):
-            read(io.BytesIO(data))
+            look(io.BytesIO(data))
 
 
 @settings(max_examples=120, deadline=None, derandomize=True)
@@ -183,11 +194,119 @@ def test_header_limit():
     with pytest.raises(LimitExceeded, match="3000"):
         parse(part10(IDENTITY + text * 4), limits=Limits(header_bytes=3000))
     tiny = element(0x00080060, "CS", b"")
-    with pytest.raises(LimitExceeded):
-        parse(part10(IDENTITY + tiny * 1000), limits=Limits(header_bytes=20000))
+    with pytest.raises(LimitExceeded, match="7000 bytes"):
+        parse(part10(IDENTITY + tiny * 1000), limits=Limits(header_bytes=7000))
     fragments = element(0x7FE00010, "OB", item(b"") * 5000, 0xFFFFFFFF)
     with pytest.raises(LimitExceeded):
         parse(part10(IDENTITY + fragments), limits=Limits(header_bytes=20000))
+
+
+def _both(data, limits):
+    """Whether reading fast and reading with pydicom refuse the same, and what they say."""
+    with pytest.raises(LimitExceeded) as fast:
+        parse(data, limits=limits)
+    with pytest.raises(LimitExceeded) as slow:
+        read_with_pydicom(io.BytesIO(data), limits=limits)
+    return str(fast.value), str(slow.value)
+
+
+def _private(number):
+    return b"".join(element(0x40011000 + i, "LO", b"%04d" % i) for i in range(number))
+
+
+def _items(number):
+    return element(0x0040A730, "SQ", item(element(0x00080100, "SH", b"abcd")) * number)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        _private(995),
+        _private(989) + element(0x40011FFF, "DS", b"12\\" * 39 + b"12"),
+        _items(497),
+        element(0x40011000, "US", bytes(2 * 7952)),
+        element(0x40011000, "DS", b"12\\" * 7951 + b"12"),
+        element(0x40011000, "CS", b"AB\\" * 7951 + b"AB"),
+        element(0x40011000, "LO", b"AB\\" * 7951 + b"AB"),
+        element(0x40011000, "IS", b"12\\" * 7951 + b"12"),
+        element(0x40011000, "AT", bytes(4 * 7952)),
+        element(0x40011000, "FD", bytes(8 * 7952)),
+        element(0x40011000, "PN", b"A\\" * 1987 + b"A "),
+    ],
+    ids=["elements", "and values", "items", "US", "DS", "CS", "LO", "IS", "AT", "FD", "PN"],
+)
+def test_elements_items_and_values_are_counted(body):
+    data, fits = part10(IDENTITY + body), 1000
+    assert parse(data, limits=Limits(elements=fits))
+    assert read_with_pydicom(io.BytesIO(data), limits=Limits(elements=fits))
+    for message in _both(data, Limits(elements=fits - 1)):
+        assert f"more than the {fits - 1} elements and items that are possible" in message
+
+
+def test_elements_are_counted_over_all_pieces():
+    data = part10(IDENTITY + _private(500) + element(0x7FE00010, "OW", b"ab"))
+    reader = DicomReader(limits=Limits(elements=505))
+    with pytest.raises(LimitExceeded, match=r"\(7FE0,0010\)"):
+        for position in range(0, len(data), 3):
+            reader.feed(data[position : position + 3])
+
+
+def test_what_pydicom_holds_is_bounded_while_it_reads():
+    deep = _items(3)
+    for _ in range(5):
+        deep = element(0x0040A730, "SQ", b"", 0xFFFFFFFF) + item(deep) * 3 + item(b"", 0xE0DD)
+    unknown = element(0x00090001, "ZZ", b"ab")
+    data = part10(IDENTITY + unknown + deep)
+    with pytest.raises(LimitExceeded, match="Up to byte"):
+        read_with_pydicom(io.BytesIO(data), limits=Limits(elements=400))
+
+
+def test_equal_values_take_memory_once():
+    frame = b"".join(
+        element(tag, vr, value)
+        for tag, vr, value in (
+            (0x00080008, "CS", b"ORIGINAL"),
+            (0x00180050, "DS", b"1.25"),
+            (0x00200013, "IS", b"1234"),
+            (0x00209057, "UL", b"\1\2\3\4"),
+            (0x00209158, "LO", b"a comment "),
+        )
+    )
+    body = b"\xfe\xff\0\xe0" + len(frame).to_bytes(4, "little") + frame
+    count = 4000
+    data = part10(IDENTITY + element(0x52009230, "SQ", body * count))
+    reader = DicomReader()
+    tracemalloc.start()
+    reader.feed(data)
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert taken - 2 * len(data) < count * 600  # about 2000 bytes each if nothing is shared
+    assert reader.close().attributes["52009230"]["Value"][-1]["00200013"]["Value"] == [1234]
+
+
+def test_a_message_about_a_deep_place_is_short():
+    deep = element(0x00081140, "SQ", b"", 0xFFFFFFFF) + b"\xfe\xff\0\xe0\xff\xff\xff\xff"
+    with pytest.raises(LimitExceeded) as caught:
+        parse(part10(IDENTITY + deep * 100))
+    message = str(caught.value)
+    assert message.startswith("Sequences lie in more than the 64 items that are possible")
+    assert "(0008,1140) item 1, 60 more items, (0008,1140) item 1" in message
+    assert len(message) < 300
+
+
+def test_a_few_bytes_behind_the_data_set_are_tolerated_as_pydicom_does():
+    plain = parse(part10(IDENTITY))
+    for rest in (b"\n", b"\r\n", b"\xff" * 7, b"\x10\0\x20"):
+        data = part10(IDENTITY + rest)
+        assert len(read(data)) == len(plain.attributes)
+        instance = parse(data)
+        assert instance.attributes == plain.attributes
+        assert rest.hex(" ") in instance.problems[0]
+    with pytest.raises(Truncated):
+        parse(part10(IDENTITY + element(0x7FE00010, "OB", b"")[:8]))
+    nested = element(0x00081140, "SQ", b"", 0xFFFFFFFF) + item(b"")
+    with pytest.raises(Truncated):
+        parse(part10(IDENTITY + nested + b"\n"))
 
 
 def test_long_text_is_located():

@@ -11,7 +11,18 @@ from pydicom.dataset import Dataset
 
 from dicomweb_server.dicom import DicomError, Truncated, can_convert, convert
 
-from .helpers import UNCOMPRESSED, bundled, parse, read, small_data_set, test_file, write
+from .helpers import (
+    IDENTITY,
+    UNCOMPRESSED,
+    bundled,
+    element,
+    parse,
+    part10,
+    read,
+    small_data_set,
+    test_file,
+    write,
+)
 
 
 def converted(data, target):
@@ -145,6 +156,12 @@ def test_values_stay_equal(text, integers, floats, source, target):
     data_set.FrameIncrementPointer = integers
     data = write(data_set, source)
     assert parse(converted(data, target)).attributes == parse(data).attributes
+
+
+def test_a_damaged_header_is_not_passed_on_as_a_value():
+    data = part10(IDENTITY + element(0x00720099, "??", b"ab") + element(0x00740001, "LO", b"ab"))
+    with pytest.raises(DicomError, match=r"\(0072,0099\).*its header is damaged"):
+        list(convert(lambda at, n: data[at : at + n], len(data), *UNCOMPRESSED[1::-1], None))
 
 
 def test_what_cannot_be_converted():
