@@ -30,7 +30,7 @@ from dicomweb_server.http.errors import HttpError
 from dicomweb_server.http.urls import base_url
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.ps318.accept import ANY, Offer
-from dicomweb_server.ps318.media_types import DICOM, DICOM_JSON, DICOM_XML, OCTET_STREAM
+from dicomweb_server.ps318.media_types import DICOM, DICOM_JSON, DICOM_XML, OCTET_STREAM, ZIP
 from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.ps318.query import parse_include_fields
@@ -38,7 +38,7 @@ from dicomweb_server.services import blobs
 from dicomweb_server.services.bulk import BulkValue
 from dicomweb_server.services.metadata import Version, compressed_pieces
 from dicomweb_server.services.retrieve import Delivery, RetrieveService
-from dicomweb_server.web import body
+from dicomweb_server.web import archives, body
 
 _COUNTED = 5000
 """Instances whose sizes are added up for a Content-Length; longer answers go out without."""
@@ -60,15 +60,16 @@ def _patients(records: Iterable[InstanceRecord]) -> str:
 # --- instances -----------------------------------------------------------------------------
 
 
-def _syntax(service: RetrieveService, resource: Resource) -> tuple[bool, str | None]:
-    """Whether the answer is multipart, and the transfer syntax that was negotiated."""
+def _syntax(service: RetrieveService, resource: Resource) -> tuple[Offer, str | None]:
+    """The form of the answer, and the transfer syntax that was negotiated."""
     many = Offer(DICOM, multipart=True, transfer_syntaxes=ANY, as_stored=True)
     offers = [many]
     if resource.instance is not None:
         offers.append(Offer(DICOM, transfer_syntaxes=ANY, as_stored=True))
+    offers.append(Offer(ZIP, transfer_syntaxes=ANY, as_stored=True))
     match = choose(offers)
     if match.transfer_syntax in (None, "*"):
-        return match.offer.multipart, match.transfer_syntax
+        return match.offer, match.transfer_syntax
     # A certain syntax is wanted: only now is it worth finding out which ones there are.
     possible = service.possible_syntaxes(resource, g.scope)
     exact = [
@@ -79,7 +80,7 @@ def _syntax(service: RetrieveService, resource: Resource) -> tuple[bool, str | N
     # Instances without a syntax in common can still be had as they are stored.
     stored = [Offer(o.media_type, o.multipart, frozenset(), as_stored=True) for o in offers]
     match = choose([*exact, *stored])
-    return match.offer.multipart, match.transfer_syntax
+    return match.offer, match.transfer_syntax
 
 
 def retrieve(resource: Resource) -> Response:
@@ -89,9 +90,11 @@ def retrieve(resource: Resource) -> Response:
     page = list(islice(records, _COUNTED))
     if not page:
         raise _missing(resource)
-    multipart, syntax = _syntax(service, resource)
+    offer, syntax = _syntax(service, resource)
     body.set_timeout()
-    if multipart:
+    if offer.media_type == ZIP:
+        return archives.answer(resource, syntax)
+    if offer.multipart:
         return _multipart(service, page, records, syntax)
     if len(page) > 1:
         raise HttpError(

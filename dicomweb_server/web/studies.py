@@ -9,7 +9,7 @@ from dicomweb_server.http.errors import HttpError
 from dicomweb_server.interfaces.auth import Action
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.ps318.query import QueryLevel
-from dicomweb_server.web import retrieve, search
+from dicomweb_server.web import retrieve, search, values
 from dicomweb_server.web import store as storing
 
 
@@ -25,6 +25,22 @@ def _metadata_routes(routes: Blueprint) -> None:
     @requires(Action.READ)
     def bulk(study: str, series: str, instance: str, path: str) -> Response:
         return retrieve.bulk(Resource(study, series, instance), path)
+
+
+def _value_routes(routes: Blueprint) -> None:
+    @routes.get("/studies/<study>/bulkdata")
+    @routes.get("/studies/<study>/series/<series>/bulkdata")
+    @routes.get("/studies/<study>/series/<series>/instances/<instance>/bulkdata")
+    @requires(Action.READ)
+    def bulk_data(study: str, series: str | None = None, instance: str | None = None) -> Response:
+        return values.bulk_data(Resource(study, series, instance))
+
+    @routes.get("/studies/<study>/pixeldata")
+    @routes.get("/studies/<study>/series/<series>/pixeldata")
+    @routes.get("/studies/<study>/series/<series>/instances/<instance>/pixeldata")
+    @requires(Action.READ)
+    def pixel_data(study: str, series: str | None = None, instance: str | None = None) -> Response:
+        return values.pixel_data(Resource(study, series, instance))
 
 
 def _retrieve_routes(routes: Blueprint) -> None:
@@ -93,6 +109,7 @@ def studies_blueprint(root: str, *, read_only: bool) -> Blueprint:
     _search_routes(routes)
     _retrieve_routes(routes)
     _metadata_routes(routes)
+    _value_routes(routes)
     if not read_only:
         _store_routes(routes)
         _delete_routes(routes)
