@@ -27,6 +27,7 @@ from dicomweb_server.settings import (
     REMOTE_ACCESS,
     REMOTE_ACCESS_OLD,
 )
+from dicomweb_server.web.cors import is_allowed
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ def _check_origin(config: Config) -> None:
     else:
         own = {origin(config, environ), f"http://{environ.get('HTTP_HOST', '')}"}
         own.add(f"https://{environ.get('HTTP_HOST', '')}")
-        foreign = named not in own
+        foreign = named not in own and not is_allowed(config, named)
     if foreign:
         site = urlsplit(named).netloc if named else "another site"
         raise HttpError(403, f"a page of {site[:100]} may not change anything here")

@@ -19,6 +19,7 @@ from dicomweb_server.plugins import DISABLED, PLUGINS, Extensions, load_extensio
 from dicomweb_server.providers import build_context
 from dicomweb_server.settings import DESCRIBE_ERRORS, ENABLE, READ_ONLY, ROOT, slashed
 from dicomweb_server.web.access import check_access, check_routes, install_access
+from dicomweb_server.web.cors import install_cors
 from dicomweb_server.web.paths import tidy_paths
 from dicomweb_server.web.requests import install_request_log
 from dicomweb_server.web.server import server
@@ -110,6 +111,7 @@ def build_app(context: ServerContext) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     install_request_log(app)
+    install_cors(app, context.config)
     install_access(app, context)
     register_error_handlers(app)
     app.register_blueprint(server)

@@ -38,7 +38,7 @@ ALLOWED = {
     "http": HTTP,
     "web": WEB,
     "worker": {"http", "web"},
-    "documents": ASSEMBLY,
+    "documents": WEB,
     "launch": WEB | {"worker"},
     "cli": ALL - {"testing"},
     "testing": WEB,
