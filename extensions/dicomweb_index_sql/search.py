@@ -117,8 +117,7 @@ def run(database: Database, query: Query, *, attributes: bool) -> list[Found]:
         values["limit"] = _EVERYTHING if query.limit is None else query.limit
         values["offset"] = query.offset
     statement = _statement(query.level, terms, attributes, paged)
-    with database.cursor() as cursor:
-        rows = statement.rows(cursor, values)
+    rows = database.fetch(statement, values)
     if not attributes:
         return [Found(row, answer) for row, answer in rows]
     return [Found(row[0], row[1], _ready(row)) for row in rows]
@@ -151,6 +150,10 @@ def _owner(level: QueryLevel) -> Any:
     return {_S: instances.c.study_row, _E: instances.c.series_row, _I: instances.c.id}[level]
 
 
+def _rows(database: Database, statement: Select[Any]) -> Sequence[Any]:
+    return database.read(lambda connection: connection.execute(statement).all())
+
+
 def _with_headers(
     database: Database, level: QueryLevel, page: Sequence[Found]
 ) -> Iterator[tuple[Found, bytes]]:
@@ -165,8 +168,7 @@ def _with_headers(
                 .order_by(instances.c.id)
                 .limit(_SCAN_PAGE)
             )
-            with database.read() as connection:
-                rows = connection.execute(statement).all()
+            rows = _rows(database, statement)
             for row in rows:
                 yield found, zlib.decompress(row.header)
             if len(rows) < _SCAN_PAGE:
@@ -195,8 +197,7 @@ def representative(
 ) -> bytes:
     """The header of the first instance below a row that fulfils what is asked of children."""
     terms, values = _terms([c for c in conditions if _is_below(c, level)])
-    with database.cursor() as cursor:
-        found = _representing(level, terms).rows(cursor, {**values, "row": row})
+    found = database.fetch(_representing(level, terms), {**values, "row": row})
     return zlib.decompress(found[0][0]) if found else b"{}"
 
 
