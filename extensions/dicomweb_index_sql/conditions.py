@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, exists, or_
 
-from dicomweb_index_sql.columns import BY_TAG, GROUPS, Searchable
+from dicomweb_index_sql.columns import BY_TAG, GROUPS, Searchable, clip, compared
 from dicomweb_index_sql.plans import Parameters, Shape, clause, plan
 from dicomweb_index_sql.schema import instances, series, studies
 from dicomweb_server.ps318 import attributes as sets
@@ -82,14 +83,15 @@ class Term:
 
 def term_of(condition: Condition) -> tuple[Term, tuple[Any, ...]]:
     """The term of a condition, and the values of its parameters."""
-    searchable = BY_TAG.get(condition.tag)
-    clean = _without_delimiters if searchable and searchable.kind == "name" else None
-    planned = plan(condition.predicate, clean)
-    return Term(condition.tag, _folded(condition.predicate), planned.shape), planned.values
+    planned = plan(condition.predicate, partial(_as_in_column, BY_TAG.get(condition.tag)))
+    values = tuple(compared(v) if isinstance(v, str) else v for v in planned.values)
+    return Term(condition.tag, _folded(condition.predicate), planned.shape), values
 
 
-def _without_delimiters(text: str) -> str:
-    return text.rstrip("^")
+def _as_in_column(searchable: Searchable | None, text: str) -> str:
+    if searchable is None:
+        return text
+    return clip(searchable, text.rstrip("^") if searchable.kind == "name" else text)
 
 
 def _folded(predicate: Predicate) -> bool:

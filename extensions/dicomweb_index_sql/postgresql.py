@@ -216,7 +216,9 @@ class PostgreSQL(Kind):
         # What follows the first line may hold values, which are patient data.
         message = getattr(getattr(original, "diag", None), "message_primary", None)
         first = (message or str(original)).strip().partition("\n")[0]
-        if state is None or state.startswith(("08", "28", "3D")):
+        # libpq gives no code when it does not get as far as the server.
+        unreachable = state is None and type(original).__name__ == "OperationalError"
+        if unreachable or (state or "").startswith(("08", "28", "3D")):
             return Trouble(f"the database {self.where} cannot be reached: {first}")
         return Trouble(f"the database failed: {first}")
 

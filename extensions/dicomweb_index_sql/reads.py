@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Select, bindparam, select, tuple_
 
+from dicomweb_index_sql.columns import compared
 from dicomweb_index_sql.database import Database
 from dicomweb_index_sql.prepared import Prepared, Row
 from dicomweb_index_sql.schema import details, instances, series, studies
@@ -93,7 +94,7 @@ def parameters(resource: Resource) -> dict[str, str]:
         "series": resource.series,
         "instance": resource.instance,
     }
-    return {name: uid for name, uid in named.items() if uid is not None}
+    return {name: compared(uid) for name, uid in named.items() if uid is not None}
 
 
 def _record(row: Row, patient_id: str | None, study_uid: str, series_uid: str) -> InstanceRecord:

@@ -249,7 +249,7 @@ class BatchWriter:
             "study_row": study.row["id"],
             "series_row": parent.row["id"],
             "sort_number": columns["instance_number"] or 0,
-            "transfer_syntax": parsed.transfer_syntax,
+            "transfer_syntax": clean(parsed.transfer_syntax),
             "deflated": parsed.deflated,
             "storage": new.blob.storage,
             "blob": new.blob.key,
@@ -258,7 +258,7 @@ class BatchWriter:
             "sha256": new.sha256,
             "received": new.received,
             "origin": new.origin.kind,
-            "remote_address": new.origin.remote_address,
+            "remote_address": clean(new.origin.remote_address),
             "username": clean(new.origin.user),
             "answer": answers.instance_answer(
                 parents,
