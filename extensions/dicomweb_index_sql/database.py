@@ -159,11 +159,15 @@ class Database:
             # Those that were idle meanwhile are of the same server.
             for other in self._forget_sessions():
                 other.close()
+        self._discard(session)
+        if lost and isinstance(error, Exception) and not isinstance(error, Trouble):
+            raise _Lost from error
+
+    def _discard(self, session: _Session) -> None:
+        """Close a connection instead of keeping it."""
         session.close()
         if session.place is not None:
             session.place.release()
-        if lost and isinstance(error, Exception) and not isinstance(error, Trouble):
-            raise _Lost from error
 
     def _is_of_caller(self, error: BaseException) -> bool:
         """Whether the database had no part in it, as with a conflict of versions."""
@@ -213,11 +217,13 @@ class Database:
             result = work(session.connection)
             if snapshot:
                 session.cursor.raw.execute("COMMIT")  # ROLLBACK would unprepare statements
-            session.settle()
         except BaseException as error:
             self._failed(session, error)
             raise
-        self._give(session)
+        if session.settle():
+            self._give(session)
+        else:
+            self._discard(session)
         return result
 
     # --- writing ---------------------------------------------------------------------------
@@ -248,21 +254,26 @@ class Database:
             try:
                 ticket = self.kind.begin(session.cursor, alone=alone)
                 result = work(session.connection)
-                self._commit(session, ticket)
-                session.settle()
+                intact = self._commit(session, ticket)
             except BaseException as error:
                 self._failed(session, error, writing=True)
                 raise
-            self._give(session, writing=True)
+            if intact:
+                self._give(session, writing=True)
+            else:
+                self._discard(session)
             return result
 
-    def _commit(self, session: _Session, ticket: int) -> None:
+    def _commit(self, session: _Session, ticket: int) -> bool:
+        """Commit; whether the connection can be used again."""
         try:
             self.kind.commit(session.cursor)
         except self.kind.driver_error():
             # The answer is lost, not necessarily the commit: to do it again could do it twice.
             if not self.kind.is_lost(session.cursor) or not self.kind.was_committed(ticket):
                 raise
+            return False
+        return session.settle()
 
     def wait_for_writers(self) -> None:
         """Until nobody who began to write before may still commit.
@@ -335,19 +346,25 @@ class _Session:
         self.cursor = self.connection.info["cursor"] = kind.cursor(self.connection)
         self.place = place
 
-    def settle(self) -> None:
-        """End what SQLAlchemy believes to be a transaction; ours ended before, if any."""
-        if self.connection.in_transaction():
-            self.connection.rollback()
+    def settle(self) -> bool:
+        """End what SQLAlchemy believes to be a transaction; ours ended before, if any.
+
+        Returns whether the connection can be used again.
+        """
+        try:
+            if self.connection.in_transaction():
+                self.connection.rollback()
+        except Exception:
+            return False
+        return True
 
     def undo(self) -> bool:
         """Undo a transaction; whether the connection can be used again."""
         try:
             self.cursor.raw.execute("ROLLBACK")
-            self.settle()
         except Exception:
             return False
-        return True
+        return self.settle()
 
     def close(self) -> None:
         """Close it: it is not used again."""

@@ -35,11 +35,14 @@ if TYPE_CHECKING:
     import psycopg
 
 INSTALL = (
-    "the index is on PostgreSQL, for which the driver is missing: "
+    "Url names a PostgreSQL database, and the driver for it is not installed: "
     "pip install 'dicomweb-server[postgresql]'"
 )
+_UNDECIDED = (
+    "the connection to {} broke while a change was written, and it cannot be learnt yet whether it "
+    "was"
+)
 _MIGRATING = 0x64696377  # "dicw": an arbitrary key of an advisory lock
-_SETTLE_SECONDS = 10.0
 _IDLE_SECONDS = 60
 """A node that vanished within a transaction holds up the others for so long at most."""
 _BEGIN = "BEGIN; SELECT txid_current()"
@@ -163,7 +166,7 @@ class PostgreSQL(Kind):
         return int(raw.fetchone()[0])
 
     def commit(self, cursor: Cursor) -> None:
-        cursor.raw.execute("COMMIT")
+        cursor.raw.execute("COMMIT", prepare=False)
         if cursor.raw.statusmessage != "COMMIT":
             raise Trouble("the database undid a change instead of keeping it")
 
@@ -174,16 +177,12 @@ class PostgreSQL(Kind):
         return _state(_original(error)) in _REPEAT
 
     def was_committed(self, ticket: int) -> bool:
-        end = time.monotonic() + _SETTLE_SECONDS
-        while time.monotonic() < end:
-            status = self._status(ticket)
-            if status in ("committed", "aborted"):
-                return status == "committed"
+        end = time.monotonic() + self._busy
+        while (status := self._status(ticket)) not in ("committed", "aborted"):
+            if time.monotonic() > end:
+                raise Trouble(_UNDECIDED.format(self.where))
             time.sleep(0.1)
-        raise Trouble(
-            f"the connection to {self.where} broke while a change was written, and it cannot be "
-            f"learnt yet whether it was"
-        )
+        return status == "committed"
 
     def _status(self, ticket: int) -> str | None:
         """What became of a transaction; None when the server does not answer."""
