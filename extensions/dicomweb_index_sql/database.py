@@ -213,10 +213,10 @@ class Database:
         session = self._take()
         try:
             if snapshot:
-                session.cursor.raw.execute(self.kind.snapshot)
+                session.cursor.command(self.kind.snapshot)
             result = work(session.connection)
             if snapshot:
-                session.cursor.raw.execute("COMMIT")  # ROLLBACK would unprepare statements
+                session.cursor.command("COMMIT")
         except BaseException as error:
             self._failed(session, error)
             raise
@@ -361,7 +361,7 @@ class _Session:
     def undo(self) -> bool:
         """Undo a transaction; whether the connection can be used again."""
         try:
-            self.cursor.raw.execute("ROLLBACK")
+            self.cursor.command("ROLLBACK")
         except Exception:
             return False
         return self.settle()

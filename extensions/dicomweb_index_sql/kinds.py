@@ -80,7 +80,7 @@ class Kind(ABC):
 
     def commit(self, cursor: Cursor) -> None:
         """End the transaction; raises when it was not kept."""
-        cursor.raw.execute("COMMIT")
+        cursor.command("COMMIT")
 
     def is_lost(self, cursor: Cursor) -> bool:
         """Whether the connection broke, so that another one may work."""

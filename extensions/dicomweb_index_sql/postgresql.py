@@ -108,7 +108,7 @@ class PostgreSQL(Kind):
             use_native_hstore=False,
             connect_args={k: v for k, v in _CONNECT.items() if k not in self.url.query},
         )
-        # Prepared statements are written for the server ($1), so that psycopg need not translate.
+        # Prepared statements are written for the server ($1): see wire.py.
         kind: Any = type(engine.dialect)
         self._dialect = kind(paramstyle="numeric_dollar", dbapi=psycopg)
         event.listen(engine, "connect", self._prepare)
@@ -116,8 +116,6 @@ class PostgreSQL(Kind):
         return engine
 
     def _prepare(self, connection: psycopg.Connection[Any], _record: object) -> None:
-        from psycopg.types.numeric import Int8BinaryDumper
-
         encoding = connection.info.parameter_status("server_encoding")
         if encoding != "UTF8":
             raise Trouble(
@@ -125,21 +123,16 @@ class PostgreSQL(Kind):
                 f"with `createdb --encoding=UTF8 --template=template0`"
             )
         connection.autocommit = True
-        # One type for all numbers: by default a small one is another type, thus another statement.
-        connection.adapters.register_dumper(int, Int8BinaryDumper)
-        connection.prepare_threshold = 2
         connection.execute(
             f"SET lock_timeout = {round(self._busy * 1000)}; "
             f"SET idle_in_transaction_session_timeout = {_IDLE_SECONDS * 1000}"
         )
 
     def cursor(self, connection: Connection) -> Cursor:
-        import psycopg
+        from dicomweb_index_sql.wire import WireCursor  # which imports the driver
 
         driver: Any = connection.connection.dbapi_connection
-        raw = psycopg.RawCursor(driver)
-        raw.format = psycopg.pq.Format.BINARY
-        return Cursor(raw, self._dialect or connection.dialect)
+        return WireCursor(driver, self._dialect or connection.dialect)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -159,19 +152,14 @@ class PostgreSQL(Kind):
     # --- transactions ----------------------------------------------------------------------
 
     def begin(self, cursor: Cursor, *, alone: bool) -> int:
-        raw = cursor.raw
-        # Two statements in one message; only the protocol with texts takes them.
-        raw.execute(_BEGIN_ALONE if alone else _BEGIN, binary=False)
-        raw.nextset()
-        return int(raw.fetchone()[0])
+        return int(cursor.value(_BEGIN_ALONE if alone else _BEGIN))
 
     def commit(self, cursor: Cursor) -> None:
-        cursor.raw.execute("COMMIT", prepare=False)
-        if cursor.raw.statusmessage != "COMMIT":
+        if cursor.command("COMMIT") != "COMMIT":
             raise Trouble("the database undid a change instead of keeping it")
 
     def is_lost(self, cursor: Cursor) -> bool:
-        return bool(cursor.raw.connection.closed)
+        return cursor.closed
 
     def may_repeat(self, error: BaseException) -> bool:
         return _state(_original(error)) in _REPEAT

@@ -99,7 +99,7 @@ class Sqlite(Kind):
     def begin(self, cursor: Cursor, *, alone: bool) -> int:
         # IMMEDIATE: a deferred transaction that turns to writing late fails when another process
         # wrote meanwhile, however long the busy time-out is.
-        cursor.raw.execute("BEGIN IMMEDIATE")
+        cursor.command("BEGIN IMMEDIATE")
         return 0
 
     def driver_error(self) -> type[Exception]:
