@@ -26,16 +26,16 @@ class SqlStateStore(StateStore):
     options = OPTIONS
 
     def __init__(self, settings: Settings) -> None:
-        self._database = open_database(settings, unavailable=StateError, full=StateError)
+        self.database = open_database(settings, unavailable=StateError, full=StateError)
 
     def check(self) -> None:
-        self._database.ping()
+        self.database.ping()
 
     def close(self) -> None:
-        self._database.close()
+        self.database.close()
 
     def get(self, namespace: str, key: str) -> Document | None:
-        return self._database.read(lambda connection: _document(connection, namespace, key))
+        return self.database.read(lambda connection: _document(connection, namespace, key))
 
     def put(self, namespace: str, key: str, value: Any, *, expected: int | None = None) -> Document:
         def work(connection: Connection) -> int | None:
@@ -47,7 +47,7 @@ class SqlStateStore(StateStore):
             return version + 1 if written else None
 
         for _ in range(1 if expected is not None else _TRIES):
-            version = self._database.transact(work, alone=False)
+            version = self.database.transact(work, alone=False)
             if version is not None:
                 return Document(key, value, version)
         raise Conflict(f"{namespace}/{key} was changed by somebody else meanwhile")
@@ -69,11 +69,11 @@ class SqlStateStore(StateStore):
             rows = takewhile(lambda r: r.key.startswith(prefix), connection.execute(statement))
             return [Document(row.key, row.value, row.version) for row in rows]
 
-        return self._database.read(work)
+        return self.database.read(work)
 
     def acquire(self, lease: str, holder: str, seconds: float) -> bool:
         # The clocks of two nodes differ: where there may be several, the database's counts.
-        clock = self._database.kind.clock()
+        clock = self.database.kind.clock()
         now = literal(time.time()) if clock is None else clock
         until = {"holder": holder, "expires": now + seconds}
         taken = (
@@ -87,18 +87,18 @@ class SqlStateStore(StateStore):
                 return True
             return insert_new(connection, leases, {"name": lease, **until})
 
-        return self._database.transact(work, alone=False)
+        return self.database.transact(work, alone=False)
 
     def release(self, lease: str, holder: str) -> None:
         self._change(delete(leases).where(leases.c.name == lease, leases.c.holder == holder))
 
     def append(self, log: str, value: Any) -> int:
         def work(connection: Connection) -> int:
-            seq = self._database.allocate(cursor_of(connection), 1)
+            seq = self.database.allocate(cursor_of(connection), 1)
             connection.execute(insert(logs).values(log=log, seq=seq, value=value))
             return seq
 
-        return self._database.transact(work)
+        return self.database.transact(work)
 
     def read(self, log: str, *, after: int = 0, limit: int = 100) -> list[Entry]:
         statement = (
@@ -107,12 +107,12 @@ class SqlStateStore(StateStore):
             .order_by(logs.c.seq)
             .limit(limit)
         )
-        rows = self._database.read(lambda connection: connection.execute(statement).all())
+        rows = self.database.read(lambda connection: connection.execute(statement).all())
         return [Entry(row.seq, row.value) for row in rows]
 
     def _change(self, statement: Delete) -> int:
         """How many rows a statement changed."""
-        return self._database.transact(
+        return self.database.transact(
             lambda connection: connection.execute(statement).rowcount, alone=False
         )
 
