@@ -122,10 +122,15 @@ class RunningPostgreSQL:
         try:
             subprocess.run(command, check=True, capture_output=True, **self._how)  # noqa: S603
         except (OSError, subprocess.CalledProcessError):
+            installed = self._programs.parent
+            package = installed.parent
             copy = self._folder / "install"
-            shutil.copytree(self._programs.parent, copy, symlinks=True)
-            copy.chmod(0o755)
-            self._programs = copy / "bin"
+            shutil.copytree(installed, copy / package.name / installed.name, symlinks=True)
+            # A wheel keeps the shared libraries beside its package.
+            libraries = package.with_name(f"{package.name}.libs")
+            if libraries.exists():
+                shutil.copytree(libraries, copy / libraries.name, symlinks=True)
+            self._programs = copy / package.name / installed.name / "bin"
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(  # noqa: S603

@@ -1,4 +1,4 @@
-"""The index and the state store on a SQL database: SQLite by default."""
+"""The index and the state store on a SQL database: SQLite by default, or PostgreSQL."""
 
 import click
 

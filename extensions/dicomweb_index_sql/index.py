@@ -41,7 +41,7 @@ _BLOB_PAGE = 5000
 
 
 class SqlIndex(Index):
-    """The index on SQLite (a file in `IndexDirectory`) or whatever `Index.Url` names."""
+    """The index on SQLite (a file in `IndexDirectory`) or PostgreSQL, if `Index.Url` names it."""
 
     name = "sql"
     options = OPTIONS
