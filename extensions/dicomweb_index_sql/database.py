@@ -270,7 +270,8 @@ class Database:
             self.kind.commit(session.cursor)
         except self.kind.driver_error():
             # The answer is lost, not necessarily the commit: to do it again could do it twice.
-            if not self.kind.is_lost(session.cursor) or not self.kind.was_committed(ticket):
+            cursor = session.cursor
+            if not self.kind.is_lost(cursor) or not self.kind.was_committed(cursor, ticket):
                 raise
             return False
         return session.settle()

@@ -90,9 +90,13 @@ class Kind(ABC):
         """Whether a transaction failed only because of another one at the same moment."""
         return False
 
-    def was_committed(self, ticket: int) -> bool:
+    def was_committed(self, cursor: Cursor, ticket: int) -> bool:
         """What became of a transaction whose connection broke while it was committed."""
         raise NotImplementedError
+
+    def tidy(self, connection: Connection) -> None:
+        """Remove what was only needed for a while."""
+        return
 
     def clock(self) -> ColumnElement[float] | None:
         """The time that all nodes share, in seconds; None: every process of it has the same."""

@@ -55,6 +55,7 @@ def migrate(database: Database) -> str:
     with database.translated(), database.kind.alone():
         before = database.read(current)
         if before == newest():
+            database.transact(database.kind.tidy, alone=False)
             return f"the schema is up to date ({before})"
         if before is not None and before not in known():
             raise IndexUnavailable(

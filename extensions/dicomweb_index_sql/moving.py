@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, Select, Table, delete, func, insert, select, tuple_
 
 from dicomweb_index_sql import migration
 from dicomweb_index_sql.columns import clean
-from dicomweb_index_sql.database import Database, cursor_of
+from dicomweb_index_sql.database import SEQUENCE, Database, cursor_of
 from dicomweb_index_sql.prepared import Prepared
 from dicomweb_index_sql.schema import counters, leases, metadata
 from dicomweb_server.interfaces.index import IndexUnavailable
@@ -54,7 +54,7 @@ def _copy(
 ) -> dict[str, int]:
     counts = _counts(taken)
     _require_empty(filled)
-    filled.execute(delete(counters))
+    filled.execute(delete(counters).where(counters.c.name == SEQUENCE))
     with_progress = progress(sum(counts.values()))
     for table in TABLES:
         _copy_table(table, taken, filled, with_progress)
@@ -68,9 +68,17 @@ def _copy(
 
 def _counts(connection: Connection) -> dict[str, int]:
     return {
-        table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+        table.name: connection.execute(
+            select(func.count()).select_from(_rows(table).subquery())
+        ).scalar_one()
         for table in TABLES
     }
+
+
+def _rows(table: Table) -> Select[Any]:
+    """The rows that are copied: of the counters only the one that all databases have."""
+    rows = select(table)
+    return rows.where(counters.c.name == SEQUENCE) if table is counters else rows
 
 
 def _told(counts: Mapping[str, int]) -> str:
@@ -95,7 +103,7 @@ def _copy_table(table: Table, taken: Connection, filled: Connection, progress: P
 def _pages(table: Table, connection: Connection) -> Iterator[list[dict[str, Any]]]:
     """All rows in the order of the primary key, some at a time."""
     key = tuple(table.primary_key)
-    everything = select(table).order_by(*key).limit(_PAGE)
+    everything = _rows(table).order_by(*key).limit(_PAGE)
     page = connection.execute(everything).mappings().all()
     while page:
         yield [{name: _kept(value) for name, value in row.items()} for row in page]

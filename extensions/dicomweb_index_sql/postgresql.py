@@ -45,8 +45,18 @@ _UNDECIDED = (
 _MIGRATING = 0x64696377  # "dicw": an arbitrary key of an advisory lock
 _IDLE_SECONDS = 60
 """A node that vanished within a transaction holds up the others for so long at most."""
-_BEGIN = "BEGIN; SELECT txid_current()"
-_BEGIN_ALONE = f"{_BEGIN} FROM counters WHERE name = 'sequence' FOR UPDATE"
+_FORGET_SECONDS = 86_400
+_BEGIN = "BEGIN; "
+_BEGIN_ALONE = "BEGIN; SELECT value FROM counters WHERE name = 'sequence' FOR UPDATE; "
+_MARK = (
+    "INSERT INTO counters (name, value) VALUES ('{}', {}) "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
+_LAST = (
+    "INSERT INTO counters (name, value) VALUES ('{}', 0) "
+    "ON CONFLICT (name) DO UPDATE SET value = counters.value RETURNING value"
+)
+_TIDY = "DELETE FROM counters WHERE name <> 'sequence' AND value < {}"
 _REPEAT = {"40001", "40P01"}  # serialization failure, deadlock
 _CONNECT = {
     "application_name": "dicomweb-server",
@@ -56,6 +66,7 @@ _CONNECT = {
     "keepalives_idle": "20",
     "keepalives_interval": "10",
     "keepalives_count": "3",
+    "tcp_user_timeout": "40000",
 }
 _SENTENCES = {
     "42P01": "the database has no tables yet: run `dicomweb-server migrate`",
@@ -72,7 +83,7 @@ _SENTENCES = {
 class PostgreSQL(Kind):
     """A database on a server, that several nodes may share."""
 
-    wait_for_writers = "SELECT 1 FROM counters FOR SHARE"
+    wait_for_writers = "SELECT 1 FROM counters WHERE name = 'sequence' FOR SHARE"
     freeze = (
         "SET LOCAL idle_in_transaction_session_timeout = 0",
         f"LOCK TABLE {', '.join(metadata.tables)} IN SHARE MODE",
@@ -152,7 +163,12 @@ class PostgreSQL(Kind):
     # --- transactions ----------------------------------------------------------------------
 
     def begin(self, cursor: Cursor, *, alone: bool) -> int:
-        return int(cursor.value(_BEGIN_ALONE if alone else _BEGIN))
+        # The row of this connection tells later whether the transaction was committed.
+        # `txid_status` cannot: a server that crashed gives numbers of transactions out again.
+        ticket = cursor.next_ticket()
+        begin = _BEGIN_ALONE if alone else _BEGIN
+        cursor.command(begin + _MARK.format(cursor.writer, ticket))
+        return ticket
 
     def commit(self, cursor: Cursor) -> None:
         if cursor.command("COMMIT") != "COMMIT":
@@ -164,22 +180,27 @@ class PostgreSQL(Kind):
     def may_repeat(self, error: BaseException) -> bool:
         return _state(_original(error)) in _REPEAT
 
-    def was_committed(self, ticket: int) -> bool:
+    def was_committed(self, cursor: Cursor, ticket: int) -> bool:
         end = time.monotonic() + self._busy
-        while (status := self._status(ticket)) not in ("committed", "aborted"):
+        while (found := self._ticket(cursor.writer)) is None:
             if time.monotonic() > end:
                 raise Trouble(_UNDECIDED.format(self.where))
             time.sleep(0.1)
-        return status == "committed"
+        return found == ticket
 
-    def _status(self, ticket: int) -> str | None:
-        """What became of a transaction; None when the server does not answer."""
+    def _ticket(self, writer: str) -> int | None:
+        """The ticket that a connection committed last; None when the server does not answer.
+
+        Waits for a transaction that the server is still at work on.
+        """
         try:
             with (self._engine or self.create_engine()).connect() as connection:
-                found = connection.exec_driver_sql(f"SELECT txid_status({ticket})")
-                return str(found.scalar())
+                return int(connection.exec_driver_sql(_LAST.format(writer)).scalar_one())
         except DBAPIError:
             return None
+
+    def tidy(self, connection: Connection) -> None:
+        connection.exec_driver_sql(_TIDY.format(round((time.time() - _FORGET_SECONDS) * 1e6)))
 
     def clock(self) -> ColumnElement[float] | None:
         return cast(func.extract("epoch", func.clock_timestamp()), Float)

@@ -136,9 +136,14 @@ class Cursor:
         """Whether the connection broke."""
         return False
 
-    def value(self, text: str) -> Any:
-        """The one value that a text without parameters returns."""
-        return self.query(text, ())[0][0]
+    @property
+    def writer(self) -> str:
+        """What tells this connection from all others, ever."""
+        return ""
+
+    def next_ticket(self) -> int:
+        """What tells a transaction from the others of the connection."""
+        return 0
 
     def command(self, text: str) -> str:
         """Run a text without parameters; what it did, if the database says so."""

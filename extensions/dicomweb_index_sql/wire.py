@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import select
+import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -52,13 +54,15 @@ def _parameter(value: Any) -> tuple[bytes | None, int]:
 class WireCursor(Cursor):
     """Runs statements on a connection that is in autocommit mode and ours alone."""
 
-    __slots__ = ("_names", "_prepared", "_queued", "_results", "connection")
+    __slots__ = ("_names", "_prepared", "_queued", "_results", "_ticket", "_writer", "connection")
 
     def __init__(self, connection: psycopg.Connection[Any], dialect: Dialect) -> None:
         super().__init__(None, dialect)
         self.connection = connection
         self._prepared: dict[str, bytes] = {}
         self._names = 0
+        self._writer = f"writer:{uuid.uuid4().hex[:25]}"
+        self._ticket = 0
         self._results = Transformer(connection)
         self._queued: int | None = None
 
@@ -66,17 +70,20 @@ class WireCursor(Cursor):
     def closed(self) -> bool:
         return self.connection.closed
 
+    @property
+    def writer(self) -> str:
+        return self._writer
+
+    def next_ticket(self) -> int:
+        self._ticket = max(self._ticket + 1, round(time.time() * 1e6))
+        return self._ticket
+
     # --- one at a time ---------------------------------------------------------------------
 
     def command(self, text: str) -> str:
         """Run a text that may hold several statements; what the last one says it did."""
         result = self._checked(self.connection.pgconn.exec_(text.encode()))
         return (result.command_status or b"").decode()
-
-    def value(self, text: str) -> Any:
-        """As `command`; the one value that the last statement returns."""
-        result = self._checked(self.connection.pgconn.exec_(text.encode()))
-        return result.get_value(0, 0)
 
     def query(self, text: str, parameters: Sequence[Any]) -> list[Row]:
         return self._rows(self._execute(text, parameters))

@@ -13,6 +13,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.cuts = 0
+        self.was_cut = threading.Event()
         self.refuse = False
         self._when = None
         threading.Thread(target=self._accept, daemon=True).start()
@@ -23,6 +24,8 @@ class Proxy:
 
     def cut(self, when, word, *, refuse=False):
         """Cut the next connection that sends `word`: before it is passed on, or after its effect.
+
+        `unnoticed`: as before, but the server does not learn that nobody is there any more.
 
         `refuse`: no new connections are taken from then on.
         """
@@ -56,14 +59,16 @@ class Proxy:
         when, self._when = self._when, None
         self.cuts += 1
         self.refuse = self._then_refuse
+        self.was_cut.set()
         # First the client's side, so that no answer gets through.
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
         if when == "after":
             server.sendall(data)
-        # The server reads what was sent before it sees the end.
-        with contextlib.suppress(OSError):
-            server.shutdown(socket.SHUT_WR)
+        if when != "unnoticed":
+            # The server reads what was sent before it sees the end.
+            with contextlib.suppress(OSError):
+                server.shutdown(socket.SHUT_WR)
         client.close()
 
 

@@ -28,6 +28,8 @@ def contents(url):
             for name, table in metadata.tables.items()
         }
     engine.dispose()
+    # PostgreSQL has a row for each connection that wrote.
+    found["counters"] = [row for row in found["counters"] if row[0] == "sequence"]
     return found
 
 

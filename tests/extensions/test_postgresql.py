@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import psycopg
@@ -403,6 +404,28 @@ def test_a_commit_that_nobody_can_tell_of_is_reported_and_can_be_asked_for(
     proxy.refuse = False
     assert index.knows([new.blob, other]) == {new.blob}
     assert index.add([new_instance()])[0].outcome is Outcome.STORED
+
+
+def test_a_crash_within_a_commit_is_not_taken_for_a_commit(build, postgresql_alone):
+    """What comes after a crash may get the numbers of transactions that the crash undid."""
+    url = postgresql_alone.url(postgresql_alone.create_database())
+    direct = build(url)
+    direct.migrate()
+    with closing(Proxy(postgresql_alone.port)) as proxy:
+        index = build(proxy.url(url), BusyTimeout=30)
+        index.add([new_instance()])
+        proxy.cut("unnoticed", b"COMMIT", refuse=True)
+        with ThreadPoolExecutor() as pool:
+            adding = pool.submit(index.add, [new_instance()])
+            assert proxy.was_cut.wait(30)
+            postgresql_alone.restart(at_once=True)
+            for _ in range(5):
+                direct.add([new_instance()])
+            proxy.refuse = False
+            (added,) = adding.result(60)
+    assert added.outcome is Outcome.STORED
+    assert added.ids.instance in {change.orthanc_id for change in direct.changes()}
+    assert direct.statistics().instances == 7
 
 
 def test_who_asks_for_blobs_waits_for_a_commit_under_way(build, database_url):
