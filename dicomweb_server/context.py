@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import click
 
 from dicomweb_server.config import Config
 from dicomweb_server.dicom import TagDictionary
@@ -20,6 +23,19 @@ from dicomweb_server.services.storages import Storages
 
 if TYPE_CHECKING:
     from dicomweb_server.plugins import Extensions
+
+
+COMMAND_KEY = "dicomweb_server.opened"
+
+
+def context_of_command() -> AbstractContextManager[ServerContext]:
+    """For commands of extensions: the context of the configuration that the line names.
+
+    It is closed at the end of the `with` block.
+    """
+    current = click.get_current_context()
+    opened: AbstractContextManager[ServerContext] = current.meta[COMMAND_KEY](current.obj)
+    return opened
 
 
 @dataclass(frozen=True)

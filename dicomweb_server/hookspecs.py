@@ -79,7 +79,8 @@ def register_options() -> list[Option[object]]:
 
 @hookspec
 def register_commands(cli: click.Group) -> None:
-    """Add commands to `dicomweb-server`."""
+    """Add commands to `dicomweb-server`; `dicomweb_server.context.context_of_command` opens the
+    configuration for them."""
 
 
 @hookspec

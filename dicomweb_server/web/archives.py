@@ -68,4 +68,4 @@ class _Making:
     def _entry(self, record: InstanceRecord, name: str) -> Entry:
         service = self.context.services.retrieve
         delivery = service.delivery(record, self.syntax)
-        return Entry(name, record.size, lambda: service.content(delivery))
+        return Entry(name, record.size, lambda: service.content_at_best(delivery))

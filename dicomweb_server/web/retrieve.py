@@ -181,7 +181,7 @@ def _part(
                 yield PART_END
                 return
     size = delivery.record.size if delivery.as_stored else None
-    content = service.content(delivery)
+    content = iter(service.content_at_best(delivery))
     # The first bytes come before the header: a file that is gone must not leave half a part.
     first = next(content, b"")
     yield encoder.part_header(DICOM, size)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC
+from typing import Any
 
-from sqlalchemy import func, or_, select, tuple_
+from sqlalchemy import Select, func, or_, select, tuple_
 
 from dicomweb_index_sql import maintenance, migration, reads, search
 from dicomweb_index_sql.conditions import answers
-from dicomweb_index_sql.database import Database, cursor_of
+from dicomweb_index_sql.database import cursor_of
 from dicomweb_index_sql.group_commit import GroupCommit
-from dicomweb_index_sql.options import BUSY_TIMEOUT, OPTIONS, database_url
+from dicomweb_index_sql.options import OPTIONS, open_database
 from dicomweb_index_sql.ordering import sorts
 from dicomweb_index_sql.reindexing import reindex
 from dicomweb_index_sql.schema import changes, instances
@@ -41,13 +42,13 @@ _BLOB_PAGE = 5000
 
 
 class SqlIndex(Index):
-    """The index on SQLite (a file in `IndexDirectory`) or whatever `Index.Url` names."""
+    """The index on SQLite (a file in `IndexDirectory`) or PostgreSQL, if `Index.Url` names it."""
 
     name = "sql"
     options = OPTIONS
 
     def __init__(self, settings: Settings) -> None:
-        self.database = Database(database_url(settings), busy_seconds=settings[BUSY_TIMEOUT])
+        self.database = open_database(settings)
         self._commits: GroupCommit[_Job, list[Added]] = GroupCommit(self._add_all)
 
     def check(self) -> None:
@@ -65,19 +66,24 @@ class SqlIndex(Index):
 
     def _add_all(self, jobs: Sequence[_Job]) -> list[list[Added]]:
         batch = [(new, overwrite) for news, overwrite in jobs for new in news]
-        with self.database.write() as connection:
-            added = iter(BatchWriter(self.database, cursor_of(connection)).add(batch))
+        added = iter(
+            self.database.transact(
+                lambda connection: BatchWriter(self.database, cursor_of(connection)).add(batch)
+            )
+        )
         return [[next(added) for _ in news] for news, _ in jobs]
 
     def delete(self, resource: Resource, scope: Scope) -> list[BlobRef]:
         if scope.nothing:
             return []
-        with self.database.write() as connection:
-            return maintenance.delete_resource(self.database, connection, resource)
+        return self.database.transact(
+            lambda connection: maintenance.delete_resource(self.database, connection, resource)
+        )
 
     def reindex(self, instances: Sequence[NewInstance]) -> int:
-        with self.database.write() as connection:
-            return reindex(self.database, connection, instances)
+        return self.database.transact(
+            lambda connection: reindex(self.database, connection, instances)
+        )
 
     # --- searching -------------------------------------------------------------------------
 
@@ -128,11 +134,10 @@ class SqlIndex(Index):
         statement = (
             select(changes).where(changes.c.seq > after).order_by(changes.c.seq).limit(limit)
         )
-        with self.database.read() as connection:
-            return [
-                Change(r.seq, r.kind, r.level, r.orthanc_id, r.date.replace(tzinfo=UTC))
-                for r in connection.execute(statement)
-            ]
+        return [
+            Change(r.seq, r.kind, r.level, r.orthanc_id, r.date.replace(tzinfo=UTC))
+            for r in self._rows(statement)
+        ]
 
     def statistics(self) -> Statistics:
         return maintenance.statistics(self.database)
@@ -147,8 +152,7 @@ class SqlIndex(Index):
                 .order_by(instances.c.id)
                 .limit(_BLOB_PAGE)
             )
-            with self.database.read() as connection:
-                page = connection.execute(statement).all()
+            page = self._rows(statement)
             for row in page:
                 yield BlobEntry(BlobRef(row.storage, row.blob), row.size, row.sha256)
             if len(page) < _BLOB_PAGE:
@@ -158,30 +162,23 @@ class SqlIndex(Index):
     def storages(self) -> frozenset[str]:
         # From one alias to the next by way of the index: DISTINCT would look at every row.
         found: list[str] = []
-        with self.database.read() as connection:
-            while True:
-                smallest = select(func.min(instances.c.storage))
-                if found:
-                    smallest = smallest.where(instances.c.storage > found[-1])
-                alias = connection.execute(smallest).scalar()
-                if alias is None:
-                    return frozenset(found)
-                found.append(alias)
+        while True:
+            smallest = select(func.min(instances.c.storage))
+            if found:
+                smallest = smallest.where(instances.c.storage > found[-1])
+            ((alias,),) = self._rows(smallest)
+            if alias is None:
+                return frozenset(found)
+            found.append(alias)
 
     def knows(self, blobs: Sequence[BlobRef]) -> set[BlobRef]:
         known: set[BlobRef] = set()
-        with self.database.read() as connection:
-            for part in chunks(blobs, 200):
-                statement = select(instances.c.storage, instances.c.blob).where(
-                    or_(
-                        *(
-                            tuple_(instances.c.storage, instances.c.blob)
-                            == tuple_(ref.storage, ref.key)
-                            for ref in part
-                        )
-                    )
-                )
-                known |= {BlobRef(*row) for row in connection.execute(statement)}
+        self.database.wait_for_writers()
+        for part in chunks(blobs, 200):
+            pair = tuple_(instances.c.storage, instances.c.blob)
+            wanted = [pair == tuple_(ref.storage, ref.key) for ref in part]
+            statement = select(instances.c.storage, instances.c.blob).where(or_(*wanted))
+            known |= {BlobRef(*row) for row in self._rows(statement)}
         return known
 
     def verify(self, *, repair: bool = False) -> list[str]:
@@ -189,3 +186,6 @@ class SqlIndex(Index):
 
     def migrate(self) -> str:
         return migration.migrate(self.database)
+
+    def _rows(self, statement: Select[Any]) -> Sequence[Any]:
+        return self.database.read(lambda connection: connection.execute(statement).all())

@@ -29,10 +29,7 @@ _LOG = list[tuple[str, str, str]]
 def _doomed(connection: Connection, resource: Resource) -> list[Any]:
     """The instance rows of a resource."""
     named = parameters(resource)
-    parents = [
-        row[0]
-        for row in series_of(cursor_of(connection), Resource(resource.study, resource.series))
-    ]
+    parents = [row[0] for row in series_of(resource).rows(cursor_of(connection), named)]
     statement = select(
         instances.c.id,
         instances.c.orthanc_id,
@@ -169,14 +166,18 @@ def _first(modality: str | None) -> str:
 
 def verify(database: Database, *, repair: bool) -> list[str]:
     """Sentences about every study and series whose counts are wrong; mends them if asked."""
-    with database.read(snapshot=True) as connection:
-        wrong_series = dict(_wrong_series(connection))
-        wrong_studies = dict(_wrong_studies(connection))
+    wrong_series, wrong_studies = database.read(
+        lambda connection: (dict(_wrong_series(connection)), dict(_wrong_studies(connection))),
+        snapshot=True,
+    )
+
+    def mend(connection: Connection) -> None:
+        log: _LOG = []
+        recount(database, connection, wrong_series, wrong_studies, log)
+        write_changes(database, cursor_of(connection), log)
+
     if repair and (wrong_series or wrong_studies):
-        with database.write() as connection:
-            log: _LOG = []
-            recount(database, connection, wrong_series, wrong_studies, log)
-            write_changes(database, cursor_of(connection), log)
+        database.transact(mend)
     return [*wrong_studies.values(), *wrong_series.values()]
 
 
@@ -213,10 +214,13 @@ def _wrong_studies(connection: Connection) -> Iterator[tuple[int, str]]:
 
 def statistics(database: Database) -> Statistics:
     """How much there is."""
-    with database.read(snapshot=True) as connection:
-        counts = {
-            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in (patients, studies, series, instances)
-        }
-        size = connection.execute(select(func.coalesce(func.sum(studies.c.size), 0))).scalar_one()
+    return database.read(_statistics, snapshot=True)
+
+
+def _statistics(connection: Connection) -> Statistics:
+    counts = {
+        table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+        for table in (patients, studies, series, instances)
+    }
+    size = connection.execute(select(func.coalesce(func.sum(studies.c.size), 0))).scalar_one()
     return Statistics(**counts, size=int(size))

@@ -10,10 +10,11 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select, tuple_
+from sqlalchemy import BigInteger, Select, bindparam, select, tuple_
 
+from dicomweb_index_sql.columns import compared
 from dicomweb_index_sql.database import Database
-from dicomweb_index_sql.prepared import Cursor, Prepared, Row
+from dicomweb_index_sql.prepared import Prepared, Row
 from dicomweb_index_sql.schema import details, instances, series, studies
 from dicomweb_server.interfaces.index import BlobRef, Details, InstanceRecord
 from dicomweb_server.ps318.paths import Resource
@@ -44,14 +45,18 @@ _RECORD = (
 _POSITION = tuple_(instances.c.sort_number, instances.c.id)
 
 
+def _number(name: str) -> Any:
+    return bindparam(name, type_=BigInteger)
+
+
 def _page(*more: Any) -> Select[Any]:
     statement = select(*_RECORD, *more).select_from(instances)
     if more:
         statement = statement.join(details, details.c.instance_row == instances.c.id)
     return (
         statement.where(
-            instances.c.series_row == bindparam("series_row"),
-            tuple_(bindparam("number"), bindparam("id")) < _POSITION,
+            instances.c.series_row == _number("series_row"),
+            tuple_(_number("number"), _number("id")) < _POSITION,
         )
         .order_by(instances.c.sort_number, instances.c.id)
         .limit(PAGE)
@@ -89,7 +94,7 @@ def parameters(resource: Resource) -> dict[str, str]:
         "series": resource.series,
         "instance": resource.instance,
     }
-    return {name: uid for name, uid in named.items() if uid is not None}
+    return {name: compared(uid) for name, uid in named.items() if uid is not None}
 
 
 def _record(row: Row, patient_id: str | None, study_uid: str, series_uid: str) -> InstanceRecord:
@@ -109,10 +114,9 @@ def _record(row: Row, patient_id: str | None, study_uid: str, series_uid: str) -
     )
 
 
-def series_of(cursor: Cursor, resource: Resource) -> list[Row]:
-    """(id, patient_id, study_uid, series_uid) of the series of a resource, of each patient."""
-    statement = _ALL_SERIES if resource.series is None else _ONE_SERIES
-    return statement.rows(cursor, parameters(resource))
+def series_of(resource: Resource) -> Prepared:
+    """Finds (id, patient_id, study_uid, series_uid) of a resource's series, of each patient."""
+    return _ALL_SERIES if resource.series is None else _ONE_SERIES
 
 
 def rows(
@@ -121,14 +125,11 @@ def rows(
     """The instances of a resource in their order, each with its compressed header if asked."""
     if resource.instance is not None:
         statement = _ONE_HEADER if headers else _ONE
-        with database.cursor() as cursor:
-            found = statement.rows(cursor, parameters(resource))
-        for row in found:
+        for row in database.fetch(statement, parameters(resource)):
             patient_id = row[len(_RECORD)]
             yield _record(row, patient_id, resource.study, resource.series or ""), row[-1]
         return
-    with database.cursor() as cursor:
-        parents = series_of(cursor, resource)
+    parents = database.fetch(series_of(resource), parameters(resource))
     for series_row, patient_id, study_uid, series_uid in parents:
         for row in _series_rows(database, series_row, headers=headers):
             yield _record(row, patient_id, study_uid, series_uid), row[-1]
@@ -138,8 +139,7 @@ def _series_rows(database: Database, series_row: int, *, headers: bool) -> Itera
     statement = _HEADERS if headers else _RECORDS
     number, last = _BEFORE_ALL, 0
     while True:
-        with database.cursor() as cursor:
-            page = statement.rows(cursor, {"series_row": series_row, "number": number, "id": last})
+        page = database.fetch(statement, {"series_row": series_row, "number": number, "id": last})
         yield from page
         if len(page) < PAGE:
             return
@@ -155,8 +155,7 @@ _DETAILS = Prepared(
 
 def read_details(database: Database, row: int) -> Details | None:
     """What was learnt from one file."""
-    with database.cursor() as cursor:
-        found = _DETAILS.rows(cursor, {"row": row})
+    found = database.fetch(_DETAILS, {"row": row})
     if not found:
         return None
     header, located, pixel_data = found[0]
@@ -198,8 +197,7 @@ def version(database: Database, resource: Resource) -> str | None:
         statement = _SERIES_PREPARED
     else:
         statement = _STUDY_PREPARED
-    with database.cursor() as cursor:
-        found = statement.rows(cursor, parameters(resource))
+    found = database.fetch(statement, parameters(resource))
     return "-".join(f"{row:x}.{revision:x}" for row, revision in found) or None
 
 
@@ -209,12 +207,8 @@ def transfer_syntaxes(database: Database, resource: Resource) -> frozenset[str]:
         return frozenset(
             record.transfer_syntax for record, _ in rows(database, resource, headers=False)
         )
-    with database.cursor() as cursor:
-        parents = [row[0] for row in series_of(cursor, resource)]
-    with database.read() as connection:
-        statement = (
-            select(instances.c.transfer_syntax)
-            .where(instances.c.series_row.in_(parents))
-            .distinct()
-        )
-        return frozenset(connection.execute(statement).scalars())
+    parents = [row[0] for row in database.fetch(series_of(resource), parameters(resource))]
+    statement = (
+        select(instances.c.transfer_syntax).where(instances.c.series_row.in_(parents)).distinct()
+    )
+    return database.read(lambda connection: frozenset(connection.execute(statement).scalars()))

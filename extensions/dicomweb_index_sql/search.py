@@ -160,8 +160,7 @@ def count(database: Database, query: Query) -> int:
     if prepared is None:
         return 0
     terms, values = prepared
-    with database.cursor() as cursor:
-        rows = _statement(_Form(query.level, terms, counted=True)).rows(cursor, values)
+    rows = database.fetch(_statement(_Form(query.level, terms, counted=True)), values)
     return int(rows[0][0])
 
 
@@ -177,8 +176,7 @@ def run(database: Database, query: Query, *, attributes: bool) -> list[Found]:
         values["limit"] = _EVERYTHING if query.limit is None else query.limit
         values["offset"] = query.offset
     statement = _statement(_Form(query.level, terms, attributes, paged, order=query.order))
-    with database.cursor() as cursor:
-        rows = statement.rows(cursor, values)
+    rows = database.fetch(statement, values)
     if query.level is _P:
         return [Found(row[0], texts.patient_answer(row[1], row[2:]), (row[1],)) for row in rows]
     if not attributes:
@@ -219,6 +217,10 @@ def _under(level: QueryLevel, row: Any) -> ColumnElement[bool]:
     return found
 
 
+def _rows(database: Database, statement: Select[Any]) -> Sequence[Any]:
+    return database.read(lambda connection: connection.execute(statement).all())
+
+
 def _with_headers(
     database: Database, level: QueryLevel, page: Sequence[Found]
 ) -> Iterator[tuple[Found, bytes]]:
@@ -232,8 +234,7 @@ def _with_headers(
                 .order_by(instances.c.id)
                 .limit(_SCAN_PAGE)
             )
-            with database.read() as connection:
-                rows = connection.execute(statement).all()
+            rows = _rows(database, statement)
             for row in rows:
                 yield found, zlib.decompress(row.header)
             if len(rows) < _SCAN_PAGE:
@@ -264,8 +265,7 @@ def representative(
 ) -> bytes:
     """The header of the first instance below a row that fulfils what is asked of children."""
     terms, values = _terms([c for c in conditions if _is_below(c, level)])
-    with database.cursor() as cursor:
-        found = _representing(level, terms).rows(cursor, {**values, "row": row})
+    found = database.fetch(_representing(level, terms), {**values, "row": row})
     return zlib.decompress(found[0][0]) if found else b"{}"
 
 
