@@ -1,6 +1,12 @@
 """What authors of blueprints use: permissions, negotiation, answers, errors, public URLs."""
 
-from dicomweb_server.http.access import current_context, current_identity, requires, scope_of
+from dicomweb_server.http.access import (
+    current_context,
+    current_identity,
+    current_scope,
+    requires,
+    scope_of,
+)
 from dicomweb_server.http.answers import (
     choose,
     file_answer,
@@ -18,6 +24,7 @@ __all__ = [
     "choose",
     "current_context",
     "current_identity",
+    "current_scope",
     "file_answer",
     "json_answer",
     "not_modified",

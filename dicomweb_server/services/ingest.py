@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from dicomweb_server.dicom import DicomError, ParsedInstance
 from dicomweb_server.dicom.conformance import deviations
 from dicomweb_server.dicom.instance import first_text
+from dicomweb_server.interfaces.auth import EVERYTHING, Scope
 from dicomweb_server.interfaces.index import (
     Added,
     BlobRef,
@@ -36,9 +37,11 @@ from dicomweb_server.interfaces.storage import (
 from dicomweb_server.ps318.store_response import (
     CANNOT_UNDERSTAND,
     DATA_SET_DOES_NOT_MATCH_SOP_CLASS_WARNING,
+    NOT_AUTHORIZED,
     OUT_OF_RESOURCES,
     PROCESSING_FAILURE,
 )
+from dicomweb_server.services.door import Door
 from dicomweb_server.services.reading import Reading, ReadingOptions
 from dicomweb_server.services.storages import Storages
 
@@ -181,7 +184,7 @@ class Part:
         except _Refused as refused:
             self._refuse(refused, known)
             return
-        except StorageError as error:
+        except (StorageError, IndexFailure) as error:
             self._refuse(_refusal(error), known)
             return
         self._closed = True
@@ -219,8 +222,11 @@ class _Queued:
 class Batch:
     """The instances of one request, in order; `results` has one entry for each part."""
 
-    def __init__(self, service: IngestService, origin: Origin, study_uid: str | None) -> None:
+    def __init__(
+        self, service: IngestService, origin: Origin, study_uid: str | None, scope: Scope
+    ) -> None:
         self.service = service
+        self._door = Door(service.index, scope)
         self.origin = origin
         self.study_uid = study_uid
         self.results: list[Ingested] = []
@@ -257,6 +263,8 @@ class Batch:
                 f"the instance belongs to study {parsed.study_uid}, the request is for "
                 f"study {self.study_uid}",
             )
+        if not self._door.admits(parsed):
+            raise _Refused(NOT_AUTHORIZED, "you may not store this instance")
 
     def queue(self, position: int, known: Ingested, new: NewInstance, writer: BlobWriter) -> None:
         """The instance is complete; it is committed with those that follow."""
@@ -350,9 +358,14 @@ class IngestService:
         self.overwrite = overwrite
         self._strict = strict
 
-    def batch(self, origin: Origin, study_uid: str | None = None) -> Batch:
-        """Take in instances that arrive together; only those of `study_uid`, if it is given."""
-        return Batch(self, origin, study_uid)
+    def batch(
+        self, origin: Origin, study_uid: str | None = None, scope: Scope = EVERYTHING
+    ) -> Batch:
+        """Take in instances that arrive together and are inside of a scope.
+
+        Only those of `study_uid`, if it is given.
+        """
+        return Batch(self, origin, study_uid, scope)
 
     def judged(self, known: Ingested, parsed: ParsedInstance) -> Ingested:
         """With a warning if the instance is not to the letter and `StrictStore` wants to know."""

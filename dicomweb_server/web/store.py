@@ -10,7 +10,7 @@ from flask import Response, g, request
 
 from dicomweb_server.dicom import STANDARD
 from dicomweb_server.dicom.xml_model import to_native_xml
-from dicomweb_server.http.access import current_context
+from dicomweb_server.http.access import current_context, current_scope
 from dicomweb_server.http.answers import choose
 from dicomweb_server.http.errors import error_answer
 from dicomweb_server.http.urls import base_url
@@ -136,7 +136,7 @@ def store(study_uid: str | None) -> Response:
     media_type = _media_type()
     accepted = choose(_ANSWERS).offer
     body.set_timeout()
-    batch = current_context().services.ingest.batch(_origin(), study_uid)
+    batch = current_context().services.ingest.batch(_origin(), study_uid, current_scope())
     try:
         lost = _receive(batch, media_type)
         results = batch.commit()
@@ -170,7 +170,7 @@ def _media_type() -> MediaType:
 
 
 def _origin() -> Origin:
-    return Origin("STOW-RS", remote_address(), g.identity.user)
+    return Origin("STOW-RS", remote_address(), g.identity.label)
 
 
 def _receive(batch: Batch, media_type: MediaType) -> list[str]:

@@ -15,8 +15,11 @@ from sqlalchemy import Select, bindparam, select, tuple_
 from dicomweb_index_sql.database import Database
 from dicomweb_index_sql.prepared import Cursor, Prepared, Row
 from dicomweb_index_sql.schema import details, instances, series, studies
+from dicomweb_index_sql.scopes import Scoped
+from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import BlobRef, Details, InstanceRecord
 from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.ps318.query_model import QueryLevel
 
 PAGE = 200
 
@@ -26,8 +29,8 @@ _SERIES = (
     .where(studies.c.study_uid == bindparam("study"))
     .order_by(series.c.study_row, series.c.id)
 )
-_ALL_SERIES = Prepared(_SERIES)
-_ONE_SERIES = Prepared(_SERIES.where(series.c.series_uid == bindparam("series")))
+_ALL_SERIES = Scoped(_SERIES, QueryLevel.SERIES)
+_ONE_SERIES = Scoped(_SERIES.where(series.c.series_uid == bindparam("series")), QueryLevel.SERIES)
 
 _RECORD = (
     instances.c.id,
@@ -78,8 +81,8 @@ def _one_instance(*more: Any) -> Select[Any]:
     ).order_by(instances.c.id)
 
 
-_ONE = Prepared(_one_instance())
-_ONE_HEADER = Prepared(_one_instance(details.c.header))
+_ONE = Scoped(_one_instance(), QueryLevel.INSTANCE)
+_ONE_HEADER = Scoped(_one_instance(details.c.header), QueryLevel.INSTANCE)
 
 
 def parameters(resource: Resource) -> dict[str, str]:
@@ -109,26 +112,26 @@ def _record(row: Row, patient_id: str | None, study_uid: str, series_uid: str) -
     )
 
 
-def series_of(cursor: Cursor, resource: Resource) -> list[Row]:
+def series_of(cursor: Cursor, resource: Resource, scope: Scope) -> list[Row]:
     """(id, patient_id, study_uid, series_uid) of the series of a resource, of each patient."""
     statement = _ALL_SERIES if resource.series is None else _ONE_SERIES
-    return statement.rows(cursor, parameters(resource))
+    return statement.rows(cursor, parameters(resource), scope)
 
 
 def rows(
-    database: Database, resource: Resource, *, headers: bool
+    database: Database, resource: Resource, scope: Scope, *, headers: bool
 ) -> Iterator[tuple[InstanceRecord, bytes]]:
     """The instances of a resource in their order, each with its compressed header if asked."""
     if resource.instance is not None:
         statement = _ONE_HEADER if headers else _ONE
         with database.cursor() as cursor:
-            found = statement.rows(cursor, parameters(resource))
+            found = statement.rows(cursor, parameters(resource), scope)
         for row in found:
             patient_id = row[len(_RECORD)]
             yield _record(row, patient_id, resource.study, resource.series or ""), row[-1]
         return
     with database.cursor() as cursor:
-        parents = series_of(cursor, resource)
+        parents = series_of(cursor, resource, scope)
     for series_row, patient_id, study_uid, series_uid in parents:
         for row in _series_rows(database, series_row, headers=headers):
             yield _record(row, patient_id, study_uid, series_uid), row[-1]
@@ -185,32 +188,32 @@ _INSTANCE_VERSION = (
     )
     .order_by(instances.c.id)
 )
-_STUDY_PREPARED, _SERIES_PREPARED, _INSTANCE_PREPARED = map(
-    Prepared, (_STUDY_VERSION, _SERIES_VERSION, _INSTANCE_VERSION)
-)
+_STUDY_SCOPED = Scoped(_STUDY_VERSION, QueryLevel.STUDY)
+_SERIES_SCOPED = Scoped(_SERIES_VERSION, QueryLevel.SERIES)
+_INSTANCE_SCOPED = Scoped(_INSTANCE_VERSION, QueryLevel.INSTANCE)
 
 
-def version(database: Database, resource: Resource) -> str | None:
+def version(database: Database, resource: Resource, scope: Scope) -> str | None:
     """Row keys and revisions of a resource, one pair for each patient that has it."""
     if resource.instance is not None:
-        statement = _INSTANCE_PREPARED
+        statement = _INSTANCE_SCOPED
     elif resource.series is not None:
-        statement = _SERIES_PREPARED
+        statement = _SERIES_SCOPED
     else:
-        statement = _STUDY_PREPARED
+        statement = _STUDY_SCOPED
     with database.cursor() as cursor:
-        found = statement.rows(cursor, parameters(resource))
+        found = statement.rows(cursor, parameters(resource), scope)
     return "-".join(f"{row:x}.{revision:x}" for row, revision in found) or None
 
 
-def transfer_syntaxes(database: Database, resource: Resource) -> frozenset[str]:
+def transfer_syntaxes(database: Database, resource: Resource, scope: Scope) -> frozenset[str]:
     """The distinct transfer syntaxes of a resource's instances."""
     if resource.instance is not None:
         return frozenset(
-            record.transfer_syntax for record, _ in rows(database, resource, headers=False)
+            record.transfer_syntax for record, _ in rows(database, resource, scope, headers=False)
         )
     with database.cursor() as cursor:
-        parents = [row[0] for row in series_of(cursor, resource)]
+        parents = [row[0] for row in series_of(cursor, resource, scope)]
     with database.read() as connection:
         statement = (
             select(instances.c.transfer_syntax)

@@ -17,6 +17,8 @@ from dicomweb_index_sql.database import Database
 from dicomweb_index_sql.plans import Parameters, name
 from dicomweb_index_sql.prepared import Prepared, Row
 from dicomweb_index_sql.schema import details, instances, series, studies
+from dicomweb_index_sql.scopes import ScopeShape, plan_of, scope_clauses
+from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import Found
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
@@ -38,7 +40,11 @@ def _below(level: QueryLevel, child: QueryLevel, clauses: Sequence[ColumnElement
 
 @lru_cache(maxsize=512)
 def _statement(
-    level: QueryLevel, terms: tuple[Term, ...], attributes: bool, paged: bool
+    level: QueryLevel,
+    terms: tuple[Term, ...],
+    attributes: bool,
+    paged: bool,
+    scope: ScopeShape | None,
 ) -> Prepared:
     """The statement for all searches that differ in nothing but values."""
     columns = _ATTRIBUTES[level] if attributes else _ANSWER[level]
@@ -47,12 +53,16 @@ def _statement(
     for term in terms:
         clauses[level_of(term.tag) or level].append(clause_of(term, take))
     needed = {column.table for column in columns}
+    if scope is not None:
+        needed |= {studies, series} if scope.series else {studies}
     statement: Select[Any] = select(*columns).select_from(_joined(level, clauses, needed))
     for of_level, conditions in clauses.items():
         if conditions and _DEPTH[of_level] > _DEPTH[level]:
             statement = statement.where(_below(level, of_level, conditions))
         elif conditions:
             statement = statement.where(*conditions)
+    if scope is not None:
+        statement = statement.where(*scope_clauses(scope, level))
     statement = statement.order_by(*_ORDER[level])
     if paged:
         statement = statement.limit(bindparam("limit", type_=BigInteger)).offset(
@@ -103,8 +113,10 @@ def _terms(conditions: Sequence[Condition]) -> tuple[tuple[Term, ...], dict[str,
     return tuple(terms), values
 
 
-def run(database: Database, query: Query, *, attributes: bool) -> list[Found]:
-    """Matches in a stable order."""
+def run(database: Database, query: Query, scope: Scope, *, attributes: bool) -> list[Found]:
+    """Matches inside of a scope in a stable order."""
+    if scope.nothing:
+        return []
     availability = [c for c in query.conditions if c.tag == sets.INSTANCE_AVAILABILITY]
     if not all(c.is_universal or c.matches_values(["ONLINE"]) for c in availability):
         return []
@@ -116,7 +128,11 @@ def run(database: Database, query: Query, *, attributes: bool) -> list[Found]:
         # SQLite has no OFFSET without LIMIT.
         values["limit"] = _EVERYTHING if query.limit is None else query.limit
         values["offset"] = query.offset
-    statement = _statement(query.level, terms, attributes, paged)
+    shape = None
+    if not scope.everything:
+        plan = plan_of(scope)
+        shape, values = plan.shape, {**values, **plan.values}
+    statement = _statement(query.level, terms, attributes, paged, shape)
     with database.cursor() as cursor:
         rows = statement.rows(cursor, values)
     if not attributes:
@@ -136,12 +152,13 @@ def _ready(row: Row) -> tuple[bytes, ...]:
     return (*attributes, orjson.dumps(computed))
 
 
-def scan(database: Database, query: Query) -> Iterator[tuple[Found, bytes]]:
-    """Every match with the header of each instance below it."""
+def scan(database: Database, query: Query, scope: Scope) -> Iterator[tuple[Found, bytes]]:
+    """Every match inside of a scope with the header of each visible instance below it."""
     offset = 0
     while True:
-        page = run(database, replace(query, limit=_SCAN_PAGE, offset=offset), attributes=True)
-        yield from _with_headers(database, query.level, page)
+        part = replace(query, limit=_SCAN_PAGE, offset=offset)
+        page = run(database, part, scope, attributes=True)
+        yield from _with_headers(database, query.level, page, scope.series)
         if len(page) < _SCAN_PAGE:
             return
         offset += _SCAN_PAGE
@@ -152,7 +169,7 @@ def _owner(level: QueryLevel) -> Any:
 
 
 def _with_headers(
-    database: Database, level: QueryLevel, page: Sequence[Found]
+    database: Database, level: QueryLevel, page: Sequence[Found], visible: Sequence[str]
 ) -> Iterator[tuple[Found, bytes]]:
     owner = _owner(level)
     for found in page:
@@ -165,6 +182,9 @@ def _with_headers(
                 .order_by(instances.c.id)
                 .limit(_SCAN_PAGE)
             )
+            if visible:
+                of_series = select(series.c.id).where(series.c.series_uid.in_(visible))
+                statement = statement.where(instances.c.series_row.in_(of_series))
             with database.read() as connection:
                 rows = connection.execute(statement).all()
             for row in rows:
