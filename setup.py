@@ -19,8 +19,12 @@ EXTENSIONS = {
     "auth-basic": "dicomweb_auth_basic",
     "authz-authenticated": "dicomweb_authz_authenticated",
     "authz-rules": "dicomweb_authz_rules",
+    "auth-token": "dicomweb_auth_token",
     "proxy-headers": "dicomweb_proxy_headers",
 }
+
+
+OIDC = ["PyJWT[crypto]>=2.10"]
 
 
 def packages() -> list[str]:
@@ -57,7 +61,9 @@ setup(
         "sqlalchemy>=2.0.30",
     ],
     extras_require={
+        "oidc": OIDC,
         "test": [
+            *OIDC,
             "build>=1.2",
             "dicomweb-client>=0.60",
             "httpx>=0.27",
@@ -65,6 +71,7 @@ setup(
             "pytest>=8.2",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
+            "trustme>=1.2",
         ],
         "lint": ["mypy>=1.11", "ruff>=0.6", "types-setuptools"],
     },
