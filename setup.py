@@ -20,6 +20,7 @@ EXTENSIONS = {
     "authz-authenticated": "dicomweb_authz_authenticated",
     "authz-rules": "dicomweb_authz_rules",
     "auth-token": "dicomweb_auth_token",
+    "auth-oidc": "dicomweb_auth_oidc",
     "proxy-headers": "dicomweb_proxy_headers",
 }
 
