@@ -21,6 +21,7 @@ EXTENSIONS = {
     "authz-rules": "dicomweb_authz_rules",
     "auth-token": "dicomweb_auth_token",
     "auth-oidc": "dicomweb_auth_oidc",
+    "signed-links": "dicomweb_signed_links",
     "proxy-headers": "dicomweb_proxy_headers",
 }
 

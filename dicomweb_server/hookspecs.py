@@ -14,7 +14,7 @@ import pluggy
 
 if TYPE_CHECKING:
     import click
-    from flask import Flask
+    from flask import Blueprint, Flask
 
     from dicomweb_server.config import Option
     from dicomweb_server.context import ServerContext
@@ -80,6 +80,15 @@ def register_options() -> list[Option[object]]:
 @hookspec
 def register_commands(cli: click.Group) -> None:
     """Add commands to `dicomweb-server`."""
+
+
+@hookspec
+def register_blueprints(context: ServerContext) -> list[Blueprint]:
+    """Flask blueprints with routes of the extension; `@requires` says what each of them does.
+
+    Routes of the core win over routes of the same path.
+    """
+    raise AssertionError
 
 
 @hookspec
