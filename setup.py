@@ -22,6 +22,7 @@ EXTENSIONS = {
     "auth-token": "dicomweb_auth_token",
     "auth-oidc": "dicomweb_auth_oidc",
     "signed-links": "dicomweb_signed_links",
+    "audit": "dicomweb_audit",
     "proxy-headers": "dicomweb_proxy_headers",
 }
 

@@ -98,6 +98,13 @@ class Extensions:
             name = _culprit(caller, error)
             raise ExtensionError(f"extension {name}: {hook} failed: {error!r}") from error
 
+    def listeners(self, hook: str) -> list[tuple[str, Callable[..., object], Sequence[str]]]:
+        """(extension name, implementation, names of what it wants) of a hook that is called in
+        isolation."""
+        caller = getattr(self.manager.hook, hook)
+        found = caller.get_hookimpls()
+        return [(impl.plugin_name, impl.function, impl.argnames) for impl in found]
+
     def why_unknown(self, option: str) -> str:
         """Why nobody declared an option, if it is because its extension is disabled."""
         for name, load in self.disabled.items():

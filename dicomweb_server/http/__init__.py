@@ -16,6 +16,7 @@ from dicomweb_server.http.answers import (
     stream_answer,
 )
 from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.touched import is_noting, note_touched
 from dicomweb_server.http.urls import base_url
 
 __all__ = [
@@ -26,8 +27,10 @@ __all__ = [
     "current_identity",
     "current_scope",
     "file_answer",
+    "is_noting",
     "json_answer",
     "not_modified",
+    "note_touched",
     "ranged_answer",
     "requires",
     "scope_of",

@@ -75,6 +75,7 @@ class Ingested:
     warning: int = 0
     message: str = ""
     unavailable: bool = False
+    patient_id: str = ""
 
     @property
     def identified(self) -> bool:
@@ -111,7 +112,8 @@ def _refusal(error: Exception) -> _Refused:
 
 
 def _identity(parsed: ParsedInstance) -> Ingested:
-    return Ingested(parsed.study_uid, parsed.series_uid, parsed.sop_uid, parsed.sop_class_uid)
+    uids = (parsed.study_uid, parsed.series_uid, parsed.sop_uid, parsed.sop_class_uid)
+    return Ingested(*uids, patient_id=parsed.patient_id)
 
 
 class Part:

@@ -85,7 +85,7 @@ def install_access(app: Flask, context: ServerContext) -> None:
 
     def check() -> Response | None:
         view: Callable[..., Any] | None = current_app.view_functions.get(request.endpoint or "")
-        action = action_of(view) if view else None
+        action = g.action = action_of(view) if view else None
         if local_only:
             _check_local(config)
         g.identity = ANONYMOUS if must_log_in else _NOBODY_LOGS_IN

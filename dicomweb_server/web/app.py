@@ -25,6 +25,7 @@ from dicomweb_server.plugins import (
 from dicomweb_server.providers import build_context
 from dicomweb_server.settings import DESCRIBE_ERRORS, ENABLE, READ_ONLY, ROOT, slashed
 from dicomweb_server.web.access import check_access, check_routes, install_access
+from dicomweb_server.web.listeners import install_listeners
 from dicomweb_server.web.paths import tidy_paths
 from dicomweb_server.web.requests import install_request_log
 from dicomweb_server.web.server import server
@@ -125,6 +126,7 @@ def build_app(context: ServerContext) -> Flask:
         app.register_blueprint(studies_blueprint(root, read_only=config[READ_ONLY]))
     _register_blueprints(app, context)
     context.extensions.call("prepare_app", app=app, context=context)
+    install_listeners(app, context)
     check_routes(app)
     app.wsgi_app = tidy_paths(app.wsgi_app)  # type: ignore[method-assign, assignment]
     return app

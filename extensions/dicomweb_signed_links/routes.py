@@ -16,10 +16,12 @@ from dicomweb_server.http import (
     current_context,
     current_identity,
     current_scope,
+    note_touched,
     requires,
     scope_of,
 )
 from dicomweb_server.interfaces.auth import Action
+from dicomweb_server.interfaces.requests import Touched
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_signed_links.authenticator import LinkAuthenticator
 from dicomweb_signed_links.links import Link
@@ -41,6 +43,7 @@ def links_blueprint(authenticator: LinkAuthenticator) -> Blueprint:
         resource, seconds = _wanted(authenticator.maximum)
         if current_context().index.version(resource, current_scope()) is None:
             raise HttpError(404, f"there is no {resource.path}")
+        note_touched(Touched(resource.study, resource.series or ""))
         link, token = links.create(resource.study, resource.series, seconds, current_identity())
         base = base_url(current_context().config, request.environ)
         document = _described(link) | {
