@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dicomweb_server import hookspecs, plugins, reference_options, services, settings
+from dicomweb_server import hookspecs, plugins, reference_options, services, settings, tls
 from dicomweb_server.config import Option
 from dicomweb_server.http.description import RouteDescription, described_routes
 from dicomweb_server.plugins import Extensions, load_extensions
@@ -68,6 +68,7 @@ class Documented:
         """Every option, under headings, as the example and the manual list them."""
         core = [
             *settings.OPTIONS,
+            *tls.OPTIONS,
             *plugins.OPTIONS,
             *reference_options.OPTIONS,
             *services.OPTIONS,
@@ -93,6 +94,7 @@ _HEADINGS: Mapping[str, tuple[str, ...]] = {
         *("RemoteAccessAllowed", "RemoteAccessEnabled", "AuthenticationEnabled"),
         *("Authentication", "Authorization", "ReadOnly"),
     ),
+    "TLS": tuple(option.name for option in tls.OPTIONS),
     "Where data lies": (
         *("StorageDirectory", "IndexDirectory", "Storages", "DefaultStorage", "Index"),
         *("StateStore", "MetadataCacheSizeMB"),

@@ -3,7 +3,7 @@
 An extension is a module (or object) whose functions carry `@hookimpl` and the names below. A
 hook takes only the parameters it wants. Hooks that register classes return a list of them; the
 configuration chooses among the registered classes by their `name`. An exception in any of
-these hooks stops the start of the server with a sentence that names the extension.
+those that are called at start stops it with a sentence that names the extension.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import pluggy
 
 if TYPE_CHECKING:
     import click
-    from flask import Flask
+    from flask import Blueprint, Flask
 
     from dicomweb_server.config import Option
     from dicomweb_server.context import ServerContext
     from dicomweb_server.interfaces.auth import Authenticator, Authorizer
     from dicomweb_server.interfaces.index import Index
     from dicomweb_server.interfaces.metadata import MetadataMode
+    from dicomweb_server.interfaces.requests import RequestSummary
     from dicomweb_server.interfaces.state import StateStore
     from dicomweb_server.interfaces.storage import BlobStore
 
@@ -84,8 +85,28 @@ def register_commands(cli: click.Group) -> None:
 
 
 @hookspec
+def register_blueprints(context: ServerContext) -> list[Blueprint]:
+    """Flask blueprints with routes of the extension; `@requires` says what each of them does.
+
+    Routes of the core win over routes of the same path.
+    """
+    raise AssertionError
+
+
+@hookspec
 def prepare_app(app: Flask, context: ServerContext) -> None:
     """Change the finished application: wrap `app.wsgi_app`, add handlers. Called once, at its end.
 
     An extension that is called earlier wraps first and so sees a request later.
+    """
+
+
+# --- for each request -----------------------------------------------------------------------
+
+
+@hookspec
+def request_finished(summary: RequestSummary) -> None:
+    """Told of every request, refused ones too, when its answer begins. Must be quick.
+
+    An exception is logged with the name of the extension, and hurts neither the answer nor others.
     """

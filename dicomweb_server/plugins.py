@@ -65,13 +65,19 @@ class Extensions:
         """Calls every implementation of a hook."""
         return self.manager.hook
 
-    def collect(self, hook: str) -> list[tuple[str, Any]]:
-        """(extension name, item) of every list that implementations of `hook` return."""
+    def collect(self, hook: str, **arguments: object) -> list[tuple[str, Any]]:
+        """(extension name, item) of every list that implementations of `hook` return.
+
+        Each is given those of the arguments that it wants.
+        """
         items: list[tuple[str, Any]] = []
         for name, plugin in self.manager.list_name_plugin():
             for implementation in self._implementations(hook, plugin):
+                wanted = {name: arguments[name] for name in implementation.argnames}
                 try:
-                    result = implementation()
+                    result = implementation.function(**wanted)
+                except ConfigError:
+                    raise
                 except Exception as error:
                     raise ExtensionError(f"extension {name}: {hook} failed: {error!r}") from error
                 if not isinstance(result, list):
@@ -92,6 +98,13 @@ class Extensions:
             name = _culprit(caller, error)
             raise ExtensionError(f"extension {name}: {hook} failed: {error!r}") from error
 
+    def listeners(self, hook: str) -> list[tuple[str, Callable[..., object], Sequence[str]]]:
+        """(extension name, implementation, names of what it wants) of a hook that is called in
+        isolation."""
+        caller = getattr(self.manager.hook, hook)
+        found = caller.get_hookimpls()
+        return [(impl.plugin_name, impl.function, impl.argnames) for impl in found]
+
     def why_unknown(self, option: str) -> str:
         """Why nobody declared an option, if it is because its extension is disabled."""
         for name, load in self.disabled.items():
@@ -106,7 +119,7 @@ class Extensions:
 
     def _implementations(self, hook: str, plugin: object) -> Iterable[Any]:
         caller = getattr(self.manager.hook, hook)
-        return [impl.function for impl in caller.get_hookimpls() if impl.plugin is plugin]
+        return [impl for impl in caller.get_hookimpls() if impl.plugin is plugin]
 
 
 def _culprit(caller: Any, error: BaseException) -> str:
@@ -228,7 +241,8 @@ def _check_names(loader: _Loader) -> None:
 
 
 def _unknown_hook(extension: str, hook: str) -> ExtensionError:
-    known = sorted(n for n in vars(hookspecs) if n.startswith(("register_", "prepare_")))
+    marker = f"{hookspecs.PROJECT}_spec"
+    known = sorted(name for name, hook in vars(hookspecs).items() if hasattr(hook, marker))
     nearest = nearest_name(hook, known)
     hint = f"did you mean {nearest}? " if nearest else ""
     return ExtensionError(

@@ -8,18 +8,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Blueprint, Flask
 
 from dicomweb_server.config import Config, ConfigError, Option, check, load_raw, locate
 from dicomweb_server.context import ServerContext
 from dicomweb_server.http.access import CONTEXT_KEY
 from dicomweb_server.http.errors import register_error_handlers
 from dicomweb_server.options import CORE_OPTIONS
-from dicomweb_server.plugins import DISABLED, PLUGINS, Extensions, load_extensions
+from dicomweb_server.plugins import (
+    DISABLED,
+    PLUGINS,
+    ExtensionError,
+    Extensions,
+    load_extensions,
+)
 from dicomweb_server.providers import build_context
 from dicomweb_server.settings import DESCRIBE_ERRORS, ENABLE, READ_ONLY, ROOT, slashed
 from dicomweb_server.web.access import check_access, check_routes, install_access
 from dicomweb_server.web.cors import install_cors
+from dicomweb_server.web.listeners import install_listeners
 from dicomweb_server.web.paths import tidy_paths
 from dicomweb_server.web.requests import install_request_log
 from dicomweb_server.web.server import server
@@ -119,7 +126,23 @@ def build_app(context: ServerContext) -> Flask:
     if config[ENABLE]:
         root = slashed(config[ROOT])
         app.register_blueprint(studies_blueprint(root, read_only=config[READ_ONLY]))
+    _register_blueprints(app, context)
     context.extensions.call("prepare_app", app=app, context=context)
+    install_listeners(app, context)
     check_routes(app)
     app.wsgi_app = tidy_paths(app.wsgi_app)  # type: ignore[method-assign, assignment]
     return app
+
+
+def _register_blueprints(app: Flask, context: ServerContext) -> None:
+    """Add the routes of extensions, after those of the core: the first of a path wins."""
+    for owner, blueprint in context.extensions.collect("register_blueprints", context=context):
+        if not isinstance(blueprint, Blueprint):
+            raise ExtensionError(
+                f"extension {owner}: register_blueprints must return Flask blueprints, "
+                f"found {blueprint!r}"
+            )
+        try:
+            app.register_blueprint(blueprint)
+        except (AssertionError, ValueError) as error:
+            raise ExtensionError(f"extension {owner}: {error}") from error

@@ -38,7 +38,7 @@ def install_request_log(app: Flask) -> None:
             access_log.info(
                 "%s %s %s %s %d %.1fms %s",
                 remote_address() or "-",
-                getattr(g.get("identity"), "user", "") or "-",
+                getattr(g.get("identity"), "label", "") or "-",
                 request.method,
                 quote(request.path, safe=_PLAIN),
                 answer.status_code,

@@ -27,8 +27,10 @@ from dicomweb_server.http.answers import (
     with_etag,
 )
 from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.touched import is_noting, note_touched
 from dicomweb_server.http.urls import base_url
 from dicomweb_server.interfaces.index import InstanceRecord
+from dicomweb_server.interfaces.requests import Touched
 from dicomweb_server.ps318.accept import ANY, Offer
 from dicomweb_server.ps318.media_types import DICOM, DICOM_JSON, DICOM_XML, OCTET_STREAM, ZIP
 from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
@@ -83,6 +85,14 @@ def _syntax(service: RetrieveService, resource: Resource) -> tuple[Offer, str | 
     return match.offer, match.transfer_syntax
 
 
+def _note(resource: Resource, records: Iterable[InstanceRecord]) -> None:
+    """Tell who listens whose instances these are."""
+    if is_noting():
+        for patient_id in sorted({record.patient_id for record in records}):
+            uids = (resource.study, resource.series or "", resource.instance or "")
+            note_touched(Touched(*uids, patient_id))
+
+
 def retrieve(resource: Resource) -> Response:
     """The instances of a study or series, or one instance."""
     service = current_context().services.retrieve
@@ -90,6 +100,7 @@ def retrieve(resource: Resource) -> Response:
     page = list(islice(records, _COUNTED))
     if not page:
         raise _missing(resource)
+    _note(resource, page)
     offer, syntax = _syntax(service, resource)
     body.set_timeout()
     if offer.media_type == ZIP:
@@ -208,6 +219,8 @@ def metadata(resource: Resource) -> Response:
     version = service.version(resource, g.scope, _base(), fields)
     if version is None:
         raise _missing(resource)
+    if is_noting():
+        _note(resource, islice(context.index.instances(resource, g.scope), _COUNTED))
     packed = offer.media_type != DICOM_XML and accepts_gzip()
     etag = version.digest(offer.media_type, "gzip" if packed else "")
     cached = not_modified(etag)
@@ -257,6 +270,7 @@ def bulk(resource: Resource, path: str) -> Response:
     values = service.find(resource, path, g.scope)
     if not values:
         raise HttpError(404, f"{resource.path} has no value at {path}")
+    _note(resource, [value.record for value in values])
     if len(values) > 1:
         raise HttpError(409, f"{_patients(v.record for v in values)} have it each")
     value = values[0]

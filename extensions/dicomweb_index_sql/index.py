@@ -77,7 +77,9 @@ class SqlIndex(Index):
         if scope.nothing:
             return []
         return self.database.transact(
-            lambda connection: maintenance.delete_resource(self.database, connection, resource)
+            lambda connection: maintenance.delete_resource(
+                self.database, connection, resource, scope
+            )
         )
 
     def reindex(self, instances: Sequence[NewInstance]) -> int:
@@ -91,16 +93,16 @@ class SqlIndex(Index):
         return answers(condition, level)
 
     def search(self, query: Query, scope: Scope, *, attributes: bool = False) -> list[Found]:
-        return [] if scope.nothing else search.run(self.database, query, attributes=attributes)
+        return search.run(self.database, query, scope, attributes=attributes)
 
     def sorts(self, order: Order, level: QueryLevel) -> bool:
         return sorts(order, level)
 
     def count(self, query: Query, scope: Scope) -> int:
-        return 0 if scope.nothing else search.count(self.database, query)
+        return search.count(self.database, query, scope)
 
     def scan(self, query: Query, scope: Scope) -> Iterator[tuple[Found, bytes]]:
-        return iter(()) if scope.nothing else search.scan(self.database, query)
+        return search.scan(self.database, query, scope)
 
     def representative(
         self, level: QueryLevel, row: int, conditions: Sequence[Condition] = ()
@@ -110,19 +112,21 @@ class SqlIndex(Index):
     # --- retrieving ------------------------------------------------------------------------
 
     def version(self, resource: Resource, scope: Scope) -> str | None:
-        return None if scope.nothing else reads.version(self.database, resource)
+        return None if scope.nothing else reads.version(self.database, resource, scope)
 
     def transfer_syntaxes(self, resource: Resource, scope: Scope) -> frozenset[str]:
-        return frozenset() if scope.nothing else reads.transfer_syntaxes(self.database, resource)
+        if scope.nothing:
+            return frozenset()
+        return reads.transfer_syntaxes(self.database, resource, scope)
 
     def instances(self, resource: Resource, scope: Scope) -> Iterator[InstanceRecord]:
         if not scope.nothing:
-            for record, _ in reads.rows(self.database, resource, headers=False):
+            for record, _ in reads.rows(self.database, resource, scope, headers=False):
                 yield record
 
     def headers(self, resource: Resource, scope: Scope) -> Iterator[tuple[InstanceRecord, bytes]]:
         if not scope.nothing:
-            for record, packed in reads.rows(self.database, resource, headers=True):
+            for record, packed in reads.rows(self.database, resource, scope, headers=True):
                 yield record, zlib.decompress(packed)
 
     def details(self, row: int) -> Details | None:

@@ -20,16 +20,19 @@ from dicomweb_index_sql.schema import (
 )
 from dicomweb_index_sql.statements import chunks, utc_now, write_changes
 from dicomweb_index_sql.writer import finish_series, finish_study
+from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import BlobRef, Statistics
 from dicomweb_server.ps318.paths import Resource
 
 _LOG = list[tuple[str, str, str]]
 
 
-def _doomed(connection: Connection, resource: Resource) -> list[Any]:
+def _doomed(connection: Connection, resource: Resource, scope: Scope) -> list[Any]:
     """The instance rows of a resource."""
     named = parameters(resource)
-    parents = [row[0] for row in series_of(resource).rows(cursor_of(connection), named)]
+    of_series = {name: uid for name, uid in named.items() if name != "instance"}
+    parents_of, values = series_of(resource).at(of_series, scope)
+    parents = [row[0] for row in parents_of.rows(cursor_of(connection), values)]
     statement = select(
         instances.c.id,
         instances.c.orthanc_id,
@@ -48,10 +51,10 @@ def _doomed(connection: Connection, resource: Resource) -> list[Any]:
 
 
 def delete_resource(
-    database: Database, connection: Connection, resource: Resource
+    database: Database, connection: Connection, resource: Resource, scope: Scope
 ) -> list[BlobRef]:
-    """Delete the instances of a resource and what becomes empty; leave tombstones."""
-    doomed = _doomed(connection, resource)
+    """Delete the instances of a resource inside of a scope, and what becomes empty."""
+    doomed = _doomed(connection, resource, scope)
     if not doomed:
         return []
     now = utc_now()

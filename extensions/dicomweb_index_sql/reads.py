@@ -16,8 +16,11 @@ from dicomweb_index_sql.columns import compared
 from dicomweb_index_sql.database import Database
 from dicomweb_index_sql.prepared import Prepared, Row
 from dicomweb_index_sql.schema import details, instances, series, studies
+from dicomweb_index_sql.scopes import Scoped
+from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import BlobRef, Details, InstanceRecord
 from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.ps318.query_model import QueryLevel
 
 PAGE = 200
 
@@ -27,8 +30,8 @@ _SERIES = (
     .where(studies.c.study_uid == bindparam("study"))
     .order_by(series.c.study_row, series.c.id)
 )
-_ALL_SERIES = Prepared(_SERIES)
-_ONE_SERIES = Prepared(_SERIES.where(series.c.series_uid == bindparam("series")))
+_ALL_SERIES = Scoped(_SERIES, QueryLevel.SERIES)
+_ONE_SERIES = Scoped(_SERIES.where(series.c.series_uid == bindparam("series")), QueryLevel.SERIES)
 
 _RECORD = (
     instances.c.id,
@@ -83,8 +86,8 @@ def _one_instance(*more: Any) -> Select[Any]:
     ).order_by(instances.c.id)
 
 
-_ONE = Prepared(_one_instance())
-_ONE_HEADER = Prepared(_one_instance(details.c.header))
+_ONE = Scoped(_one_instance(), QueryLevel.INSTANCE)
+_ONE_HEADER = Scoped(_one_instance(details.c.header), QueryLevel.INSTANCE)
 
 
 def parameters(resource: Resource) -> dict[str, str]:
@@ -114,22 +117,28 @@ def _record(row: Row, patient_id: str | None, study_uid: str, series_uid: str) -
     )
 
 
-def series_of(resource: Resource) -> Prepared:
+def series_of(resource: Resource) -> Scoped:
     """Finds (id, patient_id, study_uid, series_uid) of a resource's series, of each patient."""
     return _ALL_SERIES if resource.series is None else _ONE_SERIES
 
 
+def _fetch(database: Database, statement: Scoped, resource: Resource, scope: Scope) -> list[Row]:
+    if scope.nothing:
+        return []
+    return database.fetch(*statement.at(parameters(resource), scope))
+
+
 def rows(
-    database: Database, resource: Resource, *, headers: bool
+    database: Database, resource: Resource, scope: Scope, *, headers: bool
 ) -> Iterator[tuple[InstanceRecord, bytes]]:
     """The instances of a resource in their order, each with its compressed header if asked."""
     if resource.instance is not None:
         statement = _ONE_HEADER if headers else _ONE
-        for row in database.fetch(statement, parameters(resource)):
+        for row in _fetch(database, statement, resource, scope):
             patient_id = row[len(_RECORD)]
             yield _record(row, patient_id, resource.study, resource.series or ""), row[-1]
         return
-    parents = database.fetch(series_of(resource), parameters(resource))
+    parents = _fetch(database, series_of(resource), resource, scope)
     for series_row, patient_id, study_uid, series_uid in parents:
         for row in _series_rows(database, series_row, headers=headers):
             yield _record(row, patient_id, study_uid, series_uid), row[-1]
@@ -184,31 +193,31 @@ _INSTANCE_VERSION = (
     )
     .order_by(instances.c.id)
 )
-_STUDY_PREPARED, _SERIES_PREPARED, _INSTANCE_PREPARED = map(
-    Prepared, (_STUDY_VERSION, _SERIES_VERSION, _INSTANCE_VERSION)
-)
+_STUDY_SCOPED = Scoped(_STUDY_VERSION, QueryLevel.STUDY)
+_SERIES_SCOPED = Scoped(_SERIES_VERSION, QueryLevel.SERIES)
+_INSTANCE_SCOPED = Scoped(_INSTANCE_VERSION, QueryLevel.INSTANCE)
 
 
-def version(database: Database, resource: Resource) -> str | None:
+def version(database: Database, resource: Resource, scope: Scope) -> str | None:
     """Row keys and revisions of a resource, one pair for each patient that has it."""
     if resource.instance is not None:
-        statement = _INSTANCE_PREPARED
+        statement = _INSTANCE_SCOPED
     elif resource.series is not None:
-        statement = _SERIES_PREPARED
+        statement = _SERIES_SCOPED
     else:
-        statement = _STUDY_PREPARED
-    found = database.fetch(statement, parameters(resource))
+        statement = _STUDY_SCOPED
+    found = _fetch(database, statement, resource, scope)
     return "-".join(f"{row:x}.{revision:x}" for row, revision in found) or None
 
 
-def transfer_syntaxes(database: Database, resource: Resource) -> frozenset[str]:
+def transfer_syntaxes(database: Database, resource: Resource, scope: Scope) -> frozenset[str]:
     """The distinct transfer syntaxes of a resource's instances."""
     if resource.instance is not None:
         return frozenset(
-            record.transfer_syntax for record, _ in rows(database, resource, headers=False)
+            record.transfer_syntax for record, _ in rows(database, resource, scope, headers=False)
         )
-    parents = [row[0] for row in database.fetch(series_of(resource), parameters(resource))]
-    statement = (
+    parents = [row[0] for row in _fetch(database, series_of(resource), resource, scope)]
+    distinct = (
         select(instances.c.transfer_syntax).where(instances.c.series_row.in_(parents)).distinct()
     )
-    return database.read(lambda connection: frozenset(connection.execute(statement).scalars()))
+    return database.read(lambda connection: frozenset(connection.execute(distinct).scalars()))
