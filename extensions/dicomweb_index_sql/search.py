@@ -254,6 +254,9 @@ def _with_headers(
                 .order_by(instances.c.id)
                 .limit(_SCAN_PAGE)
             )
+            if visible:
+                of_series = select(series.c.id).where(series.c.series_uid.in_(visible))
+                statement = statement.where(instances.c.series_row.in_(of_series))
             rows = _rows(database, statement)
             for row in rows:
                 yield found, zlib.decompress(row.header)
