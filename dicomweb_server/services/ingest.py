@@ -148,10 +148,19 @@ class Part:
         except DicomError as error:
             self._refuse(_Refused(CANNOT_UNDERSTAND, str(error)), self._known())
 
-    def fail(self, message: str, failure: int = CANNOT_UNDERSTAND) -> None:
-        """The bytes cannot be trusted, for example because the request was cut."""
+    def fail(
+        self,
+        message: str,
+        failure: int = CANNOT_UNDERSTAND,
+        identity: tuple[str, str, str, str] | None = None,
+    ) -> None:
+        """The bytes cannot be trusted, for example because the request was cut.
+
+        `identity`: study, series, SOP instance and class UIDs, if the bytes do not tell them.
+        """
         if not self._closed:
-            self._refuse(_Refused(failure, message), self._known())
+            known = Ingested(*identity) if identity else self._known()
+            self._refuse(_Refused(failure, message), known)
 
     def finish(self) -> None:
         """All bytes were written."""
