@@ -15,8 +15,10 @@ from dicomweb_server.dicom import DicomError, Limits
 from dicomweb_server.dicom.build import Encapsulated, Place, build_file
 from dicomweb_server.dicom.instance import first_text
 from dicomweb_server.dicom.tags import describe
+from dicomweb_server.dicom.xml_model import from_native_xml
 from dicomweb_server.ps318.media_types import (
     DICOM_JSON,
+    DICOM_XML,
     OCTET_STREAM,
     modern_name,
     parse_or_none,
@@ -27,7 +29,7 @@ from dicomweb_server.services.documents import take_document
 from dicomweb_server.services.ingest import Batch
 from dicomweb_server.services.pixel_parts import PixelParts, transfer_syntax_hints
 
-METADATA_TYPES: Final = (DICOM_JSON,)
+METADATA_TYPES: Final = (DICOM_JSON, DICOM_XML)
 _PIXELS: Final = ("7FE00010", "7FE00008", "7FE00009")
 _DOCUMENT: Final = "00420011"
 _AVAILABLE_SYNTAX: Final = "00083002"
@@ -90,7 +92,10 @@ class MetadataParts:
         self._bytes_left -= len(data)
         limits = self._batch.service.reading.limits
         try:
-            self._data_sets.extend(_from_json(data, limits))
+            if self._media_type == DICOM_XML:
+                self._data_sets.append(from_native_xml(data, limits))
+            else:
+                self._data_sets.extend(_from_json(data, limits))
         except DicomError as error:
             self.lost.append(str(error))
 

@@ -2,6 +2,9 @@
 
 import json
 
+from dicomweb_server.dicom.tags import STANDARD
+from dicomweb_server.dicom.xml_model import to_native_xml
+
 BOUNDARY = "metadata-boundary"
 JSON = "application/dicom+json"
 XML = "application/dicom+xml"
@@ -20,6 +23,12 @@ def body(*parts, kind=JSON):
     """(body, Content-Type) of a request."""
     content_type = f'multipart/related; type="{kind}"; boundary={BOUNDARY}'
     return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode(), content_type
+
+
+def xml_request(data_sets, *bulk):
+    """The same as `request` in XML: each data set is a part."""
+    metadata = [part(XML, to_native_xml(each, STANDARD.keyword)) for each in data_sets]
+    return body(*metadata, *(part(kind, data, location) for location, data, kind in bulk), kind=XML)
 
 
 def request(data_sets, *bulk):

@@ -2,13 +2,23 @@
 
 import base64
 import json
+import re
 from struct import pack
 
 import pytest
 from pydicom.data import get_testdata_file
 
-from dicomweb_server.testing.dicom import SECONDARY_CAPTURE, make_instance, new_uid, path_of, read
-from tests.web.metadata_bodies import JSON, OCTETS, body, part, request
+from dicomweb_server.dicom.tags import STANDARD
+from dicomweb_server.dicom.xml_model import to_native_xml
+from dicomweb_server.testing.dicom import (
+    SECONDARY_CAPTURE,
+    make_instance,
+    new_uid,
+    path_of,
+    read,
+    split_multipart,
+)
+from tests.web.metadata_bodies import JSON, OCTETS, XML, body, part, request, xml_request
 from tests.web.test_store import CANNOT_UNDERSTAND, PROCESSING, failures, stored_uids
 
 MISMATCH, NO_SYNTAX = 0xA900, 0xC122
@@ -671,6 +681,65 @@ def test_metadata_that_this_server_sends_make_the_same_instance(client, name):
     for uri, value, kind in bulk:
         answer = client.get(uri.partition("/dicom-web")[2], kind)
         assert answer.data.rstrip(b"\0") == value.rstrip(b"\0")
+
+
+# --- XML -------------------------------------------------------------------------------------
+
+
+def test_data_sets_in_xml(client):
+    name = {"vr": "PN", "Value": [{"Alphabetic": "Müller^Jörg"}]}
+    first, second = image(x00100010=name), data_set()
+    answer = client.post(*xml_request([first, second], ("bulk/1", b"123456", OCTETS)))
+    assert answer.status_code == 200, answer.data
+    assert len(stored_uids(answer.json)) == 2
+    assert stored(client, first).PixelData == b"123456"
+    assert stored(client, first).PatientName == "Müller^Jörg"
+
+
+def test_xml_that_is_broken_fails_alone(client):
+    good = part(XML, to_native_xml(data_set(), STANDARD.keyword))
+    bad = part(XML, b'<!DOCTYPE x [<!ENTITY a "b">]><NativeDicomModel/>')
+    answer = client.post(*body(bad, good, kind=XML))
+    assert answer.status_code == 202
+    assert len(stored_uids(answer.json)) == 1
+    assert failures(answer.json) == [(None, CANNOT_UNDERSTAND)]
+    assert "document type" in answer.headers["Warning"]
+
+
+def test_json_among_xml_is_told(client):
+    good = part(XML, to_native_xml(data_set(), STANDARD.keyword))
+    answer = client.post(*body(good, part(JSON, b"[]"), kind=XML))
+    assert answer.status_code == 202
+    assert "among application/dicom+xml" in answer.headers["Warning"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_xml_that_this_server_sends_makes_the_same_instance(client, name):
+    with open(get_testdata_file(name), "rb") as file:
+        data = file.read()
+    client.stored(data)
+    path = f"/{path_of(data)}"
+    (before,) = client.get(f"{path}/metadata", JSON).json
+    ((_, document),) = split_multipart(*_multipart(client.get(f"{path}/metadata", MULTIPART_XML)))
+    bulk = []
+    for uri in re.findall(rb'uri="([^"]*)"', document):
+        value = client.get(uri.decode().partition("/dicom-web")[2], OCTETS).data
+        bulk.append(part(OCTETS, value, uri.decode()))
+    assert client.call("DELETE", path).status_code == 204
+    answer = client.post(*body(part(XML, document), *bulk, kind=XML))
+    assert answer.status_code == 200, answer.headers["Warning"]
+    (back,) = client.get(f"{path}/metadata", JSON).json
+    for attributes in (before, back):
+        attributes.pop("00080005", None)
+    assert back == before
+
+
+MULTIPART_XML = f'multipart/related; type="{XML}"'
+
+
+def _multipart(answer):
+    assert answer.status_code == 200
+    return answer.data, answer.content_type
 
 
 def test_files_and_metadata_make_instances_of_one_study(client):
