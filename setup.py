@@ -18,6 +18,7 @@ EXTENSIONS = {
     "metadata-extrapolate": "dicomweb_metadata_extrapolate",
     "auth-basic": "dicomweb_auth_basic",
     "authz-authenticated": "dicomweb_authz_authenticated",
+    "filter-coerce": "dicomweb_filter_coerce",
     "proxy-headers": "dicomweb_proxy_headers",
 }
 

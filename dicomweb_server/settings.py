@@ -114,6 +114,13 @@ AUTHORIZATION = Option(
     "Authorization", EMPTY, 'Who may do what: {"Type": "allow-authenticated"}.', mapping
 )
 
+INGEST_FILTERS = Option(
+    "IngestFilters",
+    NO_TEXTS,
+    "Names of the filters that instances pass on their way in, in order.",
+    texts,
+)
+
 REMOTE_ACCESS = Option("RemoteAccessAllowed", False, "Serve clients on other machines.", boolean)
 REMOTE_ACCESS_OLD = Option(
     "RemoteAccessEnabled", False, "Older spelling of RemoteAccessAllowed.", boolean
@@ -138,6 +145,7 @@ OPTIONS = (
     REQUEST_TIMEOUT,
     *(ROOT, PUBLIC_ROOT, ENABLE, HOST, SSL, STUDIES_METADATA, SERIES_METADATA),
     *(STORAGES, DEFAULT_STORAGE, INDEX, STATE_STORE, AUTHENTICATION, AUTHORIZATION),
+    INGEST_FILTERS,
     *(REMOTE_ACCESS, REMOTE_ACCESS_OLD, AUTHENTICATION_ENABLED, LOG_LEVEL, IGNORE_UNKNOWN),
 )
 

@@ -265,7 +265,8 @@ def base_url_of_request() -> str:
 def store_response(results: Sequence[Ingested], lost: Sequence[str], base: str) -> StoreResponse:
     """The response document for what became of the parts."""
     stored = [result for result in results if result.outcome is not None]
-    failed = [result for result in results if result.outcome is None]
+    discarded = [result for result in results if result.discarded]
+    failed = [result for result in results if result.outcome is None and not result.discarded]
     others = [OtherFailure(r.failure) for r in failed if not r.identified]
     others += [OtherFailure(CANNOT_UNDERSTAND) for _ in lost]
     return StoreResponse(
@@ -278,7 +279,8 @@ def store_response(results: Sequence[Ingested], lost: Sequence[str], base: str) 
                 r.warning or None,
             )
             for r in stored
-        ),
+        )
+        + tuple(StoredInstance(r.sop_class_uid, r.sop_uid, "", r.warning) for r in discarded),
         failed=tuple(
             FailedInstance(r.sop_class_uid, r.sop_uid, r.failure) for r in failed if r.identified
         ),
