@@ -23,6 +23,7 @@ EXTENSIONS = {
     "auth-oidc": "dicomweb_auth_oidc",
     "signed-links": "dicomweb_signed_links",
     "audit": "dicomweb_audit",
+    "filter-coerce": "dicomweb_filter_coerce",
     "proxy-headers": "dicomweb_proxy_headers",
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +13,7 @@ from dicomweb_server.config import Config
 from dicomweb_server.dicom import TagDictionary
 from dicomweb_server.interfaces.auth import Authenticator, Authorizer
 from dicomweb_server.interfaces.index import Index
+from dicomweb_server.interfaces.ingest import IngestFilter
 from dicomweb_server.interfaces.metadata import MetadataMode
 from dicomweb_server.interfaces.provider import Provider
 from dicomweb_server.interfaces.state import StateStore
@@ -49,6 +50,8 @@ class Providers:
     metadata_modes: Mapping[str, MetadataMode]
     authenticators: tuple[Authenticator, ...]
     authorizer: Authorizer
+    ingest_filters: Mapping[str, IngestFilter] = field(default_factory=dict)
+    """In the order of `IngestFilters`; the keys name their extensions."""
 
     def all(self) -> Iterable[Provider]:
         """Each provider once."""
@@ -57,6 +60,7 @@ class Providers:
         yield from self.metadata_modes.values()
         yield from self.authenticators
         yield self.authorizer
+        yield from self.ingest_filters.values()
 
 
 @dataclass(frozen=True)

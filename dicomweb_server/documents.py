@@ -35,6 +35,7 @@ _PROVIDERS: Mapping[str, tuple[str, str]] = {
     "register_indexes": ("Index", "index"),
     "register_state_stores": ("StateStore", "state store"),
     "register_metadata_modes": ("MetadataMode", "metadata mode"),
+    "register_ingest_filters": ("IngestFilter", "ingest filter"),
     "register_authenticators": ("Authenticator", "authenticator"),
     "register_authorizers": ("Authorizer", "authorizer"),
 }
@@ -102,7 +103,7 @@ _HEADINGS: Mapping[str, tuple[str, ...]] = {
     "Instances": (
         *("OverwriteInstances", "StoreMD5ForAttachments", "DefaultEncoding", "Dictionary"),
         *("DefaultPrivateCreator", "DicomJsonDecimalStrings", "LimitFindResults"),
-        "LimitFindInstances",
+        *("LimitFindInstances", "IngestFilters"),
     ),
     "Extensions": ("Plugins", "DisabledExtensions"),
 }

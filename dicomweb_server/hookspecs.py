@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dicomweb_server.context import ServerContext
     from dicomweb_server.interfaces.auth import Authenticator, Authorizer
     from dicomweb_server.interfaces.index import Index
+    from dicomweb_server.interfaces.ingest import IngestFilter
     from dicomweb_server.interfaces.metadata import MetadataMode
     from dicomweb_server.interfaces.requests import RequestSummary
     from dicomweb_server.interfaces.state import StateStore
@@ -54,6 +55,15 @@ def register_state_stores() -> list[type[StateStore]]:
 @hookspec
 def register_metadata_modes() -> list[type[MetadataMode]]:
     """Ways to answer Retrieve Metadata; `StudiesMetadata` and `SeriesMetadata` name one each."""
+    raise AssertionError
+
+
+@hookspec
+def register_ingest_filters() -> list[type[IngestFilter]]:
+    """Classes that look at instances on their way in; `IngestFilters` lists those to ask, in order.
+
+    Each may keep, replace, discard or reject an instance.
+    """
     raise AssertionError
 
 

@@ -17,6 +17,7 @@ from dicomweb_server.context import Providers, ServerContext
 from dicomweb_server.dicom import TagDictionary
 from dicomweb_server.interfaces.auth import Authenticator, Authorizer
 from dicomweb_server.interfaces.index import Index
+from dicomweb_server.interfaces.ingest import IngestFilter
 from dicomweb_server.interfaces.metadata import MetadataMode
 from dicomweb_server.interfaces.provider import Settings
 from dicomweb_server.interfaces.state import StateStore
@@ -31,6 +32,7 @@ from dicomweb_server.settings import (
     AUTHORIZATION,
     DEFAULT_STORAGE,
     INDEX,
+    INGEST_FILTERS,
     SERIES_METADATA,
     STATE_STORE,
     STORAGES,
@@ -178,6 +180,16 @@ def _metadata_modes(extensions: Extensions, config: Config) -> dict[str, Metadat
     } | {"Full": registry.build("Full", "metadata of instances", config, {})}
 
 
+def _ingest_filters(extensions: Extensions, config: Config) -> dict[str, IngestFilter]:
+    registry = Registry(extensions, "register_ingest_filters", IngestFilter, "ingest filter")
+    named = INGEST_FILTERS.name
+    names = config[INGEST_FILTERS]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{named} names a filter twice: {', '.join(names)}")
+    built = [(name, registry.build(name, named, config, {}, named=named)) for name in names]
+    return {f"{name} of the extension {registry.owners[name]}": made for name, made in built}
+
+
 def secret_keys(extensions: Extensions) -> frozenset[str]:
     """Keys inside of providers' sections that hold secrets."""
     hooks = ("storages", "indexes", "state_stores", "metadata_modes", "authenticators")
@@ -207,6 +219,7 @@ def build_providers(extensions: Extensions, config: Config) -> Providers:
             *(extensions, "register_authorizers", Authorizer, "authorizer", "Authorization"),
             *(config[AUTHORIZATION], "allow-authenticated", config),
         ),
+        ingest_filters=_ingest_filters(extensions, config),
     )
 
 
@@ -223,6 +236,7 @@ def build_context(extensions: Extensions, config: Config) -> ServerContext:
         Storages(providers.storages, providers.default_storage),
         providers.index,
         providers.metadata_modes,
+        providers.ingest_filters,
     )
     tags = main_tags(config[EXTRA_MAIN_DICOM_TAGS], dictionary)
     context = ServerContext(config, extensions, providers, dictionary, services, tags)

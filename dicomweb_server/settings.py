@@ -135,6 +135,12 @@ CORS_ORIGINS: Option[tuple[str, ...]] = Option(
     "login kept by the browser.",
     _origins,
 )
+INGEST_FILTERS = Option(
+    "IngestFilters",
+    NO_TEXTS,
+    "Names of the filters that instances pass on their way in, in order.",
+    texts,
+)
 
 REMOTE_ACCESS = Option("RemoteAccessAllowed", False, "Serve clients on other machines.", boolean)
 REMOTE_ACCESS_OLD = Option(
@@ -161,6 +167,7 @@ OPTIONS = (
     *(ROOT, PUBLIC_ROOT, ENABLE, HOST, SSL, STUDIES_METADATA, SERIES_METADATA),
     *(STORAGES, DEFAULT_STORAGE, INDEX, STATE_STORE, AUTHENTICATION, AUTHORIZATION),
     CORS_ORIGINS,
+    INGEST_FILTERS,
     *(REMOTE_ACCESS, REMOTE_ACCESS_OLD, AUTHENTICATION_ENABLED, LOG_LEVEL, IGNORE_UNKNOWN),
 )
 

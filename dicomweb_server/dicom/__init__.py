@@ -1,6 +1,7 @@
 """DICOM files (PS3.5, 3.6, 3.10) and the DICOM JSON model (PS3.18, F). No input or output here."""
 
 from .charset import DEFAULT_ENCODINGS
+from .edit import Modification, edit_file
 from .encode import little_endian
 from .errors import DicomError, LimitExceeded, NoSuchFrame, NotDicom, NotUnderstood, Truncated
 from .fallback import read_with_pydicom
@@ -26,6 +27,7 @@ __all__ = [
     "LimitExceeded",
     "Limits",
     "LocatedValue",
+    "Modification",
     "NoSuchFrame",
     "NotDicom",
     "NotUnderstood",
@@ -36,6 +38,7 @@ __all__ = [
     "Truncated",
     "can_convert",
     "convert",
+    "edit_file",
     "find_value",
     "little_endian",
     "load_header",

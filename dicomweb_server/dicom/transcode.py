@@ -62,20 +62,20 @@ def convert(
             "possible are the uncompressed ones."
         )
     meta = read_meta(read(0, min(size, _MAX_META)))
-    body = _Source(read, meta.end, size, deflated=source_syntax == DEFLATED)
+    body = Source(read, meta.end, size, deflated=source_syntax == DEFLATED)
     parts = _body(body, source_syntax, target_syntax, meta, pixel_data, dictionary)
     try:
         # Most that cannot be rewritten shows at once: before the first byte went out.
         first = next(parts, b"")
         yield write_meta(meta, target_syntax)
         whole = chain((first,), parts)
-        yield from _deflate(whole) if target_syntax == DEFLATED else whole
+        yield from deflate(whole) if target_syntax == DEFLATED else whole
     except _PYDICOM_ERRORS as problem:
         raise DicomError(f"The data set cannot be rewritten: {problem}.") from problem
 
 
 def _body(
-    source: "_Source",
+    source: "Source",
     source_syntax: str,
     target_syntax: str,
     meta: Meta,
@@ -115,7 +115,7 @@ def _parse(data: bytes, implicit: bool, order: str) -> Dataset:
     )
 
 
-def _deflate(parts: Iterable[bytes]) -> Iterator[bytes]:
+def deflate(parts: Iterable[bytes]) -> Iterator[bytes]:
     """Raw deflate, padded to an even length (PS3.5, A.5)."""
     deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     size = 0
@@ -128,7 +128,7 @@ def _deflate(parts: Iterable[bytes]) -> Iterator[bytes]:
     yield data + b"\0" * ((size + len(data)) % 2)
 
 
-class _Source:
+class Source:
     """The data set of a file as a stream, inflated if need be."""
 
     def __init__(self, read: ReadRange, start: int, size: int, *, deflated: bool) -> None:
@@ -179,6 +179,10 @@ class _Source:
         """The next `length` bytes."""
         return b"".join(self.chunks(length))
 
-    def rest(self) -> bytes:
+    def pieces(self) -> Iterator[bytes]:
         """All bytes that are left."""
-        return b"".join(iter(lambda: self._some(_CHUNK), b""))
+        return iter(lambda: self._some(_CHUNK), b"")
+
+    def rest(self) -> bytes:
+        """All bytes that are left, at once."""
+        return b"".join(self.pieces())

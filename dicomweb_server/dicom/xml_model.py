@@ -1,5 +1,7 @@
 """From the DICOM JSON model to the Native DICOM Model in XML (PS3.19, A.1).
 
+The way back, `from_native_xml`, lives in `xml_reading` and is importable from here too.
+
 The text is put together by hand: an instance has hundreds of attributes, and a tree of objects
 would cost ten times as much. XML made here has no document type and no entities but the five of
 XML itself.
@@ -9,6 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final
+
+from .xml_reading import from_native_xml as from_native_xml
 
 NAMESPACE: Final = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
 

@@ -45,7 +45,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StoredInstance:
-    """An instance that is stored; `warning_reason` if something was changed on the way."""
+    """An instance that is stored; `warning_reason` if something was changed on the way.
+
+    `retrieve_url` is "" for one that was taken and not kept.
+    """
 
     sop_class: str
     sop_instance: str
@@ -55,7 +58,8 @@ class StoredInstance:
     def to_json(self) -> Json:
         """The item of the Referenced SOP Sequence (0008,1199)."""
         item = _reference(self.sop_class, self.sop_instance)
-        item["00081190"] = {"vr": "UR", "Value": [self.retrieve_url]}
+        if self.retrieve_url:
+            item["00081190"] = {"vr": "UR", "Value": [self.retrieve_url]}
         if self.warning_reason is not None:
             item["00081196"] = {"vr": "US", "Value": [self.warning_reason]}
         return item

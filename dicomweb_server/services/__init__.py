@@ -11,6 +11,7 @@ from dicomweb_server.dicom import JsonOptions, Limits, TagDictionary
 from dicomweb_server.dicom.instance import MAX_DEPTH
 from dicomweb_server.dicom.json_model import BinaryMode
 from dicomweb_server.interfaces.index import Index, Overwrite
+from dicomweb_server.interfaces.ingest import IngestFilter
 from dicomweb_server.interfaces.metadata import MetadataMode
 from dicomweb_server.reference_options import (
     DEFAULT_ENCODING,
@@ -110,6 +111,7 @@ class Services:
         storages: Storages,
         index: Index,
         modes: Mapping[str, MetadataMode],
+        filters: Mapping[str, IngestFilter],
     ) -> Services:
         """The use cases as the configuration wants them."""
         bulk = BulkService(index, storages, dictionary)
@@ -120,6 +122,7 @@ class Services:
                 index,
                 _reading_options(config, dictionary),
                 Overwrite(config[OVERWRITE]),
+                filters=filters,
                 strict=config[STRICT_STORE],
             ),
             search=SearchService(index, dictionary, _search_limits(config)),

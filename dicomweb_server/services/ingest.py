@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -29,6 +29,7 @@ from dicomweb_server.interfaces.index import (
     Outcome,
     Overwrite,
 )
+from dicomweb_server.interfaces.ingest import IngestFilter
 from dicomweb_server.interfaces.storage import (
     BlobStore,
     BlobWriter,
@@ -38,11 +39,13 @@ from dicomweb_server.interfaces.storage import (
 from dicomweb_server.ps318.store_response import (
     CANNOT_UNDERSTAND,
     DATA_SET_DOES_NOT_MATCH_SOP_CLASS_WARNING,
+    ELEMENTS_DISCARDED,
     NOT_AUTHORIZED,
     OUT_OF_RESOURCES,
     PROCESSING_FAILURE,
 )
 from dicomweb_server.services.door import Door
+from dicomweb_server.services.filtering import Arrived, FilteredOut, Filters
 from dicomweb_server.services.reading import Reading, ReadingOptions
 from dicomweb_server.services.storages import Storages
 
@@ -59,7 +62,7 @@ BATCH_BYTES = 128 << 20
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What became of one instance: stored (`outcome`) or refused (`failure`, `message`).
+    """What became of one instance: stored (`outcome`), refused (`failure`) or `discarded`.
 
     UIDs are "" where the bytes did not tell them. `failure` is a Failure Reason (0008,1197),
     `warning` a Warning Reason (0008,1196) of a stored one, 0 if there is none to give;
@@ -77,6 +80,11 @@ class Ingested:
     message: str = ""
     unavailable: bool = False
     patient_id: str = ""
+
+    @property
+    def discarded(self) -> bool:
+        """Whether a filter took it from the client without storing it."""
+        return self.outcome is None and not self.failure and self.warning == ELEMENTS_DISCARDED
 
     @property
     def identified(self) -> bool:
@@ -153,10 +161,19 @@ class Part:
         except DicomError as error:
             self._refuse(_Refused(CANNOT_UNDERSTAND, str(error)), self._known())
 
-    def fail(self, message: str, failure: int = CANNOT_UNDERSTAND) -> None:
-        """The bytes cannot be trusted, for example because the request was cut."""
+    def fail(
+        self,
+        message: str,
+        failure: int = CANNOT_UNDERSTAND,
+        identity: tuple[str, str, str, str] | None = None,
+    ) -> None:
+        """The bytes cannot be trusted, for example because the request was cut.
+
+        `identity`: study, series, SOP instance and class UIDs, if the bytes do not tell them.
+        """
         if not self._closed:
-            self._refuse(_Refused(failure, message), self._known())
+            known = Ingested(*identity) if identity else self._known()
+            self._refuse(_Refused(failure, message), known)
 
     def finish(self) -> None:
         """All bytes were written."""
@@ -180,28 +197,47 @@ class Part:
         self._check_and_queue(parsed, writer)
 
     def _check_and_queue(self, parsed: ParsedInstance, writer: BlobWriter) -> None:
-        known = _identity(parsed)
+        known, service = _identity(parsed), self._batch.service
+        arrived = Arrived(parsed, writer, self._reading)
         try:
             self._batch.accept(parsed)
+            if service.filters:
+                arrived = self._filtered(arrived)
+                parsed, writer = arrived.parsed, arrived.writer
+                known = _identity(parsed)
             writer.finish()
         except _Refused as refused:
             self._refuse(refused, known)
+            return
+        except FilteredOut as out:
+            discarded = ELEMENTS_DISCARDED if not out.failure else 0
+            self._refuse(_Refused(out.failure, out.message), replace(known, warning=discarded))
             return
         except (StorageError, IndexFailure) as error:
             self._refuse(_refusal(error), known)
             return
         self._closed = True
-        service = self._batch.service
         new = NewInstance(
             parsed=parsed,
             blob=BlobRef(service.storages.default_alias, writer.key),
             size=writer.size,
-            md5=self._reading.digests.md5,
-            sha256=self._reading.digests.sha256,
+            md5=arrived.reading.digests.md5,
+            sha256=arrived.reading.digests.sha256,
             received=datetime.now(UTC).replace(tzinfo=None),
             origin=self._batch.origin,
         )
-        self._batch.queue(self._position, service.judged(known, parsed), new, writer)
+        if arrived.warning:
+            known = replace(known, warning=arrived.warning, message=arrived.message)
+        else:
+            known = service.judged(known, parsed)
+        self._batch.queue(self._position, known, new, writer)
+
+    def _filtered(self, arrived: Arrived) -> Arrived:
+        """What the filters leave of it; may raise `_Refused` too, for it is another one now."""
+        found = self._batch.service.filters.apply(arrived, self._batch.origin)
+        self._writer = found.writer
+        self._batch.accept(found.parsed)
+        return found
 
     def _known(self) -> Ingested:
         """What the bytes that came tell of an instance that is not stored."""
@@ -360,6 +396,7 @@ class IngestService:
         reading: ReadingOptions,
         overwrite: Overwrite = Overwrite.NEVER,
         *,
+        filters: Mapping[str, IngestFilter] | None = None,
         strict: bool = False,
     ) -> None:
         self.storages = storages
@@ -367,6 +404,7 @@ class IngestService:
         self.reading = reading
         self.overwrite = overwrite
         self._strict = strict
+        self.filters = Filters(filters or {}, storages.default.create, reading)
 
     def batch(
         self, origin: Origin, study_uid: str | None = None, scope: Scope = EVERYTHING

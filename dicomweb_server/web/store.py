@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from functools import partial
 
 import orjson
 from flask import Response, g, request
@@ -25,6 +27,7 @@ from dicomweb_server.ps318.media_types import (
     DICOM_XML,
     MULTIPART_RELATED,
     MediaType,
+    modern_name,
     parse_media_type,
 )
 from dicomweb_server.ps318.multipart import (
@@ -47,6 +50,7 @@ from dicomweb_server.ps318.store_response import (
     StoreResponse,
 )
 from dicomweb_server.services.ingest import Batch, Ingested, Part
+from dicomweb_server.services.metadata_parts import METADATA_TYPES, MetadataParts, PartSink
 from dicomweb_server.web import body
 from dicomweb_server.web.access import remote_address
 
@@ -54,7 +58,8 @@ log = logging.getLogger(__name__)
 
 _ANSWERS = (Offer(DICOM_JSON), Offer(DICOM_XML), Offer(DICOM_XML, multipart=True))
 _POSSIBLE = (
-    'possible are multipart/related; type="application/dicom"; boundary=... and application/dicom'
+    'possible are multipart/related; type="application/dicom"; boundary=... (also '
+    "application/dicom+json and application/dicom+xml) and application/dicom"
 )
 
 
@@ -63,12 +68,15 @@ _MOST_LOST = 1000
 
 
 class _MultipartIntake:
-    """Passes the parts of a body on to a batch, and notes what cannot be an instance."""
+    """Passes the parts of a body on, and notes what is none.
 
-    def __init__(self, batch: Batch, boundary: bytes) -> None:
-        self._batch = batch
+    `open_part` gives what takes the part that begins.
+    """
+
+    def __init__(self, open_part: Callable[[PartStart], PartSink], boundary: bytes) -> None:
+        self._open_part = open_part
         self._decoder = MultipartDecoder(boundary)
-        self._part: Part | None = None
+        self._part: PartSink | None = None
         self._cut_off = False
         self.lost: list[str] = []
 
@@ -107,12 +115,9 @@ class _MultipartIntake:
                         self.lost.append(cut or problem or "the body has no end")
 
     def _start(self, event: PartStart) -> None:
-        self._part = self._batch.part()
-        text = event.headers.get("content-type", DICOM)
+        self._part = self._open_part(event)
         if event.problem:
             self._part.fail(event.problem)
-        elif not _is_dicom(text):
-            self._part.fail(f"a part has the type {text[:100]!r}; possible is {DICOM}")
 
     def _end(self, complete: bool, problem: str | None) -> None:
         part, self._part = self._part, None
@@ -123,6 +128,15 @@ class _MultipartIntake:
             part.finish()
         else:
             part.fail(problem or "the part is not complete")
+
+
+def _open_instance(batch: Batch, event: PartStart) -> Part:
+    """A part that is a DICOM file, or fails because it is none."""
+    part = batch.part()
+    text = event.headers.get("content-type", DICOM)
+    if not event.problem and not _is_dicom(text):
+        part.fail(f"a part has the type {text[:100]!r}; possible is {DICOM}")
+    return part
 
 
 def _is_dicom(text: str) -> bool:
@@ -174,7 +188,7 @@ def _media_type() -> MediaType:
     if media_type.essence != MULTIPART_RELATED:
         raise UnsupportedMediaType(f"Content-Type is {text[:200]!r}; {_POSSIBLE}")
     root = root_type_of(text)
-    if root is not None and root.essence != DICOM:
+    if root is not None and modern_name(root.essence) not in (DICOM, *METADATA_TYPES):
         raise UnsupportedMediaType(f"the parts have the type {root.essence!r}; {_POSSIBLE}")
     boundary_of(text)
     return media_type
@@ -189,7 +203,17 @@ def _receive(batch: Batch, media_type: MediaType) -> list[str]:
 
     if media_type.essence == DICOM:
         return _receive_single(batch)
-    intake = _MultipartIntake(batch, boundary_of(request.environ["CONTENT_TYPE"]))
+    root = modern_name((root_type_of(request.environ["CONTENT_TYPE"]) or media_type).essence)
+    if root not in METADATA_TYPES:
+        return _receive_parts(batch, partial(_open_instance, batch))
+    with closing(MetadataParts(batch, root, request.base_url)) as parts:
+        lost = _receive_parts(batch, lambda event: parts.part(event.headers))
+        parts.store()
+        return [*lost, *parts.lost]
+
+
+def _receive_parts(batch: Batch, open_part: Callable[[PartStart], PartSink]) -> list[str]:
+    intake = _MultipartIntake(open_part, boundary_of(request.environ["CONTENT_TYPE"]))
     cut: str | None = None
     try:
         for chunk in body.chunks():
@@ -252,7 +276,8 @@ def base_url_of_request() -> str:
 def store_response(results: Sequence[Ingested], lost: Sequence[str], base: str) -> StoreResponse:
     """The response document for what became of the parts."""
     stored = [result for result in results if result.outcome is not None]
-    failed = [result for result in results if result.outcome is None]
+    discarded = [result for result in results if result.discarded]
+    failed = [result for result in results if result.outcome is None and not result.discarded]
     others = [OtherFailure(r.failure) for r in failed if not r.identified]
     others += [OtherFailure(CANNOT_UNDERSTAND) for _ in lost]
     return StoreResponse(
@@ -265,7 +290,8 @@ def store_response(results: Sequence[Ingested], lost: Sequence[str], base: str) 
                 r.warning or None,
             )
             for r in stored
-        ),
+        )
+        + tuple(StoredInstance(r.sop_class_uid, r.sop_uid, "", r.warning) for r in discarded),
         failed=tuple(
             FailedInstance(r.sop_class_uid, r.sop_uid, r.failure) for r in failed if r.identified
         ),

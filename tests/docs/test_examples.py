@@ -9,7 +9,11 @@ from dicomweb_server.config import check, read_file
 from dicomweb_server.options import CORE_OPTIONS
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.testing.apps import temporary_app
-from dicomweb_server.testing.contracts import AuthenticatorContract, BlobStoreContract
+from dicomweb_server.testing.contracts import (
+    AuthenticatorContract,
+    BlobStoreContract,
+    IngestFilterContract,
+)
 from dicomweb_server.testing.dicom import make_instance, path_of
 from dicomweb_server.testing.providers import build_provider
 from tests.docs.helpers import example, indented_block, load, written
@@ -84,6 +88,30 @@ def test_the_authenticator_is_the_lock_of_a_server(tmp_path):
         assert client.get("/dicom-web/studies", auth=("alice", "secret")).status_code == 200
 
 
+class TestIngestFilterExample(IngestFilterContract):
+    @pytest.fixture
+    def ingest_filter(self, tmp_path):
+        module = load(written(tmp_path, MANUAL, "study_desk.py"))
+        return build_provider(module.DeskFilter, tmp_path)
+
+
+def test_the_ingest_filter_sits_at_the_desk(tmp_path):
+    plugin = written(tmp_path, MANUAL, "study_desk.py")
+    assert len(plugin.read_text(encoding="utf-8").splitlines()) < 40
+    with temporary_app(tmp_path, {"Plugins": [str(plugin)], "IngestFilters": ["desk"]}) as app:
+        client = app.test_client()
+
+        def post(**attributes):
+            data = make_instance(**attributes)
+            return client.post("/dicom-web/studies", data=data, content_type="application/dicom")
+
+        assert post(StudyDescription="knee").status_code == 200
+        assert post().status_code == 202
+        assert post(SOPClassUID="1.2.840.10008.5.1.4.1.1.66").status_code == 409
+        found = client.get("/dicom-web/studies?includefield=StudyDescription").json
+        assert sorted(each["00081030"]["Value"] for each in found) == [["(none)"], ["knee"]]
+
+
 def test_the_option_is_told_by_the_route(tmp_path):
     plugin = written(tmp_path, MANUAL, "site.py")
     with temporary_app(tmp_path, {"Plugins": [str(plugin)], "Site": "Ward 7"}) as app:
@@ -128,9 +156,12 @@ def test_the_section_of_the_old_manual_changes_nothing(tmp_path):
         assert study["0020000D"]["Value"]
 
 
-@pytest.mark.parametrize("name", ["flat_storage.py", "token_auth.py", "site.py"])
+@pytest.mark.parametrize("name", ["flat_storage.py", "token_auth.py", "study_desk.py", "site.py"])
 def test_examples_import_the_public_api_only(name):
-    public = ("dicomweb_server import", "dicomweb_server.interfaces.", "dicomweb_server.config ")
+    public = (
+        *("dicomweb_server import", "dicomweb_server.interfaces.", "dicomweb_server.config "),
+        "dicomweb_server.dicom ",
+    )
     lines = [line for line in example(MANUAL, name).splitlines() if "dicomweb_server" in line]
     assert all(
         line.removeprefix("from ").startswith((*public, "dicomweb_server.http ")) for line in lines

@@ -423,7 +423,7 @@ def test_an_answer_that_cannot_be_had_is_told_before_anything_is_stored(client):
         "application/json",
         "application/dicom+json",
         "multipart/form-data; boundary=example-boundary",
-        'multipart/related; type="application/dicom+json"; boundary=example-boundary',
+        'multipart/related; type="application/pdf"; boundary=example-boundary',
         'multipart/related; type="image/jpeg"; boundary=example-boundary',
         "nonsense",
     ],

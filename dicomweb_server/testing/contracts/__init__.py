@@ -11,6 +11,7 @@ what is not left behind.
 
 from dicomweb_server.testing.contracts.auth import AuthenticatorContract, AuthorizerContract
 from dicomweb_server.testing.contracts.index import IndexContract
+from dicomweb_server.testing.contracts.ingest import IngestFilterContract
 from dicomweb_server.testing.contracts.metadata import MetadataModeContract
 from dicomweb_server.testing.contracts.state import StateStoreContract
 from dicomweb_server.testing.contracts.storage import BlobStoreContract
@@ -20,6 +21,7 @@ __all__ = [
     "AuthorizerContract",
     "BlobStoreContract",
     "IndexContract",
+    "IngestFilterContract",
     "MetadataModeContract",
     "StateStoreContract",
 ]
