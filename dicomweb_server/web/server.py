@@ -80,6 +80,7 @@ def describe(context: ServerContext) -> dict[str, Any]:
             "index": providers.index.name,
             "state store": providers.state.name,
             "metadata modes": sorted(providers.metadata_modes),
+            "ingest filters": [each.name for each in providers.ingest_filters.values()],
             "authenticators": [each.name for each in providers.authenticators],
             "authorizer": providers.authorizer.name,
         },

@@ -278,3 +278,8 @@ def test_a_value_that_the_character_set_does_not_have(tmp_path):
         assert stored_uids(answer.json) == sops(good)
         assert failures(answer.json) == [(uids_of(bad)[2], 0x0110)]
         assert "filter-coerce" in answer.headers["Warning"]
+
+
+@pytest.mark.dicomweb_config(COERCE)
+def test_what_is_in_use_is_told(client):
+    assert client.flask.get("/extensions").json["in use"]["ingest filters"] == ["coerce"]
