@@ -63,7 +63,8 @@ def plain(data_set):
     made = {}
     for tag, element in data_set.items():
         vr, values = element["vr"], element.get("Value", [])
-        if vr in ("OB", "OW") or tag == "00080005":
+        # What stands before the character set is read without it, here as anywhere.
+        if vr in ("OB", "OW") or tag <= "00080005":
             continue
         values = [plain_value(vr, each) for each in values]
         if vr in NUMBERS:

@@ -372,10 +372,11 @@ def test_what_is_not_http_is_refused_as_everything_else(shared, status, lines):
     with Wire(shared) as wire:
         wire.send(lines)
         found, headers, body = wire.answer()
-    assert found == status
+    # A request line that is too long is a 414 since gunicorn 27.0.1, and was a 400 before.
+    assert found in ((400, 414) if len(lines) > 9000 and status == 400 else (status,))
     assert headers["content-type"] == "application/json"
     document = json.loads(body)
-    assert document["HttpStatus"] == status
+    assert document["HttpStatus"] == found
     assert document["Details"]
 
 
