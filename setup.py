@@ -19,6 +19,7 @@ EXTENSIONS = {
     "auth-basic": "dicomweb_auth_basic",
     "authz-authenticated": "dicomweb_authz_authenticated",
     "proxy-headers": "dicomweb_proxy_headers",
+    "metrics-prometheus": "dicomweb_metrics_prometheus",
 }
 
 
@@ -52,6 +53,7 @@ setup(
         "gunicorn>=27",
         "orjson>=3.10",
         "pluggy>=1.5",
+        "prometheus-client>=0.21",
         "pydicom>=3.0",
         "sqlalchemy>=2.0.30",
     ],

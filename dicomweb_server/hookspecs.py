@@ -3,7 +3,7 @@
 An extension is a module (or object) whose functions carry `@hookimpl` and the names below. A
 hook takes only the parameters it wants. Hooks that register classes return a list of them; the
 configuration chooses among the registered classes by their `name`. An exception in any of
-these hooks stops the start of the server with a sentence that names the extension.
+the hooks that are called at start stops it with a sentence that names the extension.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import pluggy
 
 if TYPE_CHECKING:
     import click
-    from flask import Flask
+    from flask import Blueprint, Flask
 
     from dicomweb_server.config import Option
     from dicomweb_server.context import ServerContext
     from dicomweb_server.interfaces.auth import Authenticator, Authorizer
     from dicomweb_server.interfaces.index import Index
     from dicomweb_server.interfaces.metadata import MetadataMode
+    from dicomweb_server.interfaces.metrics import Metric
     from dicomweb_server.interfaces.state import StateStore
     from dicomweb_server.interfaces.storage import BlobStore
 
@@ -83,8 +84,23 @@ def register_commands(cli: click.Group) -> None:
 
 
 @hookspec
+def register_blueprints(context: ServerContext) -> list[Blueprint]:
+    """Routes of the extension, as Flask blueprints; each view needs `@requires`."""
+    raise AssertionError
+
+
+@hookspec
 def prepare_app(app: Flask, context: ServerContext) -> None:
     """Change the finished application: wrap `app.wsgi_app`, add handlers. Called once, at its end.
 
     An extension that is called earlier wraps first and so sees a request later.
     """
+
+
+# --- while the server runs --------------------------------------------------------------------
+
+
+@hookspec
+def collect_metrics(context: ServerContext) -> list[Metric]:
+    """Numbers to export now. An exception loses these numbers only, and is logged."""
+    raise AssertionError

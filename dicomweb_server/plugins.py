@@ -33,6 +33,8 @@ PLUGINS = Option(
 )
 OPTIONS = (DISABLED, PLUGINS)
 _NATIVE = {".so", ".dll", ".dylib"}
+_HOOKS = ("register_", "prepare_", "collect_")
+"""What the names of hooks begin with."""
 
 
 class ExtensionError(ConfigError):
@@ -65,20 +67,29 @@ class Extensions:
         """Calls every implementation of a hook."""
         return self.manager.hook
 
-    def collect(self, hook: str) -> list[tuple[str, Any]]:
+    def collect(self, hook: str, **arguments: object) -> list[tuple[str, Any]]:
         """(extension name, item) of every list that implementations of `hook` return."""
         items: list[tuple[str, Any]] = []
-        for name, plugin in self.manager.list_name_plugin():
-            for implementation in self._implementations(hook, plugin):
-                try:
-                    result = implementation()
-                except Exception as error:
-                    raise ExtensionError(f"extension {name}: {hook} failed: {error!r}") from error
-                if not isinstance(result, list):
-                    raise ExtensionError(
-                        f"extension {name}: {hook} must return a list, found {result!r}"
-                    )
-                items.extend((name, item) for item in result)
+        for name, _ in self.manager.list_name_plugin():
+            items.extend((name, item) for item in self.items_of(name, hook, **arguments))
+        return items
+
+    def items_of(self, name: str, hook: str, **arguments: object) -> list[Any]:
+        """The items that one extension gives to a hook."""
+        items: list[Any] = []
+        for implementation in self._implementations(hook, name):
+            wanted = {key: arguments[key] for key in implementation.argnames}
+            try:
+                result = implementation.function(**wanted)
+            except ConfigError:
+                raise
+            except Exception as error:
+                raise ExtensionError(f"extension {name}: {hook} failed: {error!r}") from error
+            if not isinstance(result, list):
+                raise ExtensionError(
+                    f"extension {name}: {hook} must return a list, found {result!r}"
+                )
+            items += result
         return items
 
     def call(self, hook: str, **arguments: object) -> None:
@@ -104,9 +115,9 @@ class Extensions:
                     )
         return ""
 
-    def _implementations(self, hook: str, plugin: object) -> Iterable[Any]:
+    def _implementations(self, hook: str, name: str) -> Iterable[Any]:
         caller = getattr(self.manager.hook, hook)
-        return [impl.function for impl in caller.get_hookimpls() if impl.plugin is plugin]
+        return [impl for impl in caller.get_hookimpls() if impl.plugin_name == name]
 
 
 def _culprit(caller: Any, error: BaseException) -> str:
@@ -228,7 +239,7 @@ def _check_names(loader: _Loader) -> None:
 
 
 def _unknown_hook(extension: str, hook: str) -> ExtensionError:
-    known = sorted(n for n in vars(hookspecs) if n.startswith(("register_", "prepare_")))
+    known = sorted(n for n in vars(hookspecs) if n.startswith(_HOOKS))
     nearest = nearest_name(hook, known)
     hint = f"did you mean {nearest}? " if nearest else ""
     return ExtensionError(

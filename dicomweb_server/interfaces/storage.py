@@ -120,6 +120,10 @@ class BlobStore(Provider, ABC):
         """MAY name a file with exactly the blob's bytes, so that it can be sent by the kernel."""
         return None
 
+    def free_bytes(self) -> int | None:
+        """How much room there is; None where that means nothing. MUST be quick."""
+        return None
+
     def put(self, chunks: Iterable[bytes]) -> str:
         """Store one stream; the key. Leaves nothing behind when `chunks` or the storage fails."""
         writer = self.create()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -59,8 +59,8 @@ class Ingested:
     """What became of one instance: stored (`outcome`) or refused (`failure`, `message`).
 
     UIDs are "" where the bytes did not tell them. `failure` is a Failure Reason (0008,1197),
-    `warning` a Warning Reason (0008,1196) of a stored one, 0 if there is none to give;
-    `unavailable` says that trying again later may help.
+    `warning` a Warning Reason (0008,1196) of a stored one, 0 if there is none to give; `size` is in
+    bytes, of a stored one; `unavailable` says that trying again later may help.
     """
 
     study_uid: str = ""
@@ -73,6 +73,7 @@ class Ingested:
     warning: int = 0
     message: str = ""
     unavailable: bool = False
+    size: int = 0
 
     @property
     def identified(self) -> bool:
@@ -206,7 +207,7 @@ class Part:
         self._closed = True
         if self._writer is not None:
             self._writer.abort()
-        self._batch.results[self._position] = refused.result(known or Ingested())
+        self._batch.settle(self._position, refused.result(known or Ingested()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +274,12 @@ class Batch:
         if len(self._queue) >= BATCH_PARTS or self._bytes >= BATCH_BYTES:
             self.commit()
 
+    def settle(self, position: int, result: Ingested) -> None:
+        """What became of the instance at a position is known for good."""
+        self.results[position] = result
+        for watcher in self.service.watchers:
+            watcher(result)
+
     def commit(self) -> list[Ingested]:
         """Make everything that is complete durable; the results so far."""
         queued, self._queue, self._bytes = self._queue, [], 0
@@ -307,7 +314,7 @@ class Batch:
         return True
 
     def _failed(self, item: _Queued, error: Exception) -> None:
-        self.results[item.position] = _refusal(error).result(item.known)
+        self.settle(item.position, _refusal(error).result(item.known))
 
     def _index(self, stored: Sequence[_Queued]) -> None:
         if not stored:
@@ -334,9 +341,8 @@ class Batch:
             self._failed(item, error)
             self.service.discard(added)
             return
-        self.results[item.position] = replace(
-            item.known, orthanc_id=done.ids.instance, outcome=done.outcome
-        )
+        known = replace(item.known, orthanc_id=done.ids.instance, outcome=done.outcome)
+        self.settle(item.position, replace(known, size=item.new.size))
         self.service.discard(done)
 
 
@@ -357,6 +363,8 @@ class IngestService:
         self.reading = reading
         self.overwrite = overwrite
         self._strict = strict
+        self.watchers: list[Callable[[Ingested], None]] = []
+        """Called with what became of each instance, in the thread that took it in."""
 
     def batch(self, origin: Origin, study_uid: str | None = None) -> Batch:
         """Take in instances that arrive together; only those of `study_uid`, if it is given."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Blueprint, Flask
 
 from dicomweb_server.config import Config, ConfigError, Option, check, load_raw, locate
 from dicomweb_server.context import ServerContext
@@ -117,7 +117,19 @@ def build_app(context: ServerContext) -> Flask:
     if config[ENABLE]:
         root = slashed(config[ROOT])
         app.register_blueprint(studies_blueprint(root, read_only=config[READ_ONLY]))
+    register_blueprints(app, context)
     context.extensions.call("prepare_app", app=app, context=context)
     check_routes(app)
     app.wsgi_app = tidy_paths(app.wsgi_app)  # type: ignore[method-assign, assignment]
     return app
+
+
+def register_blueprints(app: Flask, context: ServerContext) -> None:
+    """Add the routes of extensions."""
+    for owner, blueprint in context.extensions.collect("register_blueprints", context=context):
+        if not isinstance(blueprint, Blueprint):
+            raise ConfigError(f"extension {owner}: register_blueprints returned {blueprint!r}")
+        try:
+            app.register_blueprint(blueprint)
+        except ValueError as error:
+            raise ConfigError(f"extension {owner}: register_blueprints: {error}") from error

@@ -288,9 +288,15 @@ class FileSystemStore(BlobStore):
         self._require_mark()
         if not os.access(self.root, os.W_OK | os.X_OK):
             raise StorageError(f"the folder {self.root} cannot be written to")
-        status = os.statvfs(self.root)
-        if status.f_bavail * status.f_frsize < _ROOM:
+        if self.free_bytes() < _ROOM:
             raise StorageFull(f"there is no room left in {self.root}")
+
+    def free_bytes(self) -> int:
+        try:
+            status = os.statvfs(self.root)
+        except OSError as error:
+            raise storage_error(error, f"asking for the room in {self.root}") from error
+        return status.f_bavail * status.f_frsize
 
     def close(self) -> None:
         with self._lock:
