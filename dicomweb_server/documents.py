@@ -86,7 +86,8 @@ _HEADINGS: Mapping[str, tuple[str, ...]] = {
     ),
     "Where data lies": (
         *("StorageDirectory", "IndexDirectory", "Storages", "DefaultStorage", "Index"),
-        *("StateStore", "MetadataCacheSizeMB"),
+        *("StateStore", "MetadataCacheSizeMB", "MaximumStorageSize", "MaximumPatientCount"),
+        *("MaximumStorageMode", "MinimumFreeSpaceMB"),
     ),
     "Instances": (
         *("OverwriteInstances", "StoreMD5ForAttachments", "DefaultEncoding", "Dictionary"),

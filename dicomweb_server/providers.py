@@ -222,6 +222,7 @@ def build_context(extensions: Extensions, config: Config) -> ServerContext:
         dictionary,
         Storages(providers.storages, providers.default_storage),
         providers.index,
+        providers.state,
         providers.metadata_modes,
     )
     tags = main_tags(config[EXTRA_MAIN_DICOM_TAGS], dictionary)

@@ -17,6 +17,7 @@ from dicomweb_server.cli.demo import demo
 from dicomweb_server.cli.documenting import docs_command
 from dicomweb_server.cli.importing import import_command
 from dicomweb_server.cli.maintenance import check, migrate, reindex, stats
+from dicomweb_server.cli.protecting import protect
 from dicomweb_server.cli.serve import serve
 from dicomweb_server.config import ConfigError
 from dicomweb_server.launch import EXPECTED, TRACEBACK, reason
@@ -130,7 +131,7 @@ def cli() -> None:
 
 def _core_commands() -> Iterable[click.Command]:
     yield from (serve, demo, import_command, config_group, extensions_command)
-    yield from (migrate, check, reindex, stats, docs_command)
+    yield from (migrate, check, reindex, stats, protect, docs_command)
 
 
 for each in _core_commands():

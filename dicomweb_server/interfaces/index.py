@@ -167,6 +167,16 @@ class Statistics:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class PatientRecord:
+    """One patient: bytes of its instances, and a number that grows when one is stored."""
+
+    orthanc_id: str
+    patient_id: str
+    size: int
+    stored: int
+
+
 class Index(Provider, ABC):
     """Patients, studies, series and instances, unique by Orthanc identifier.
 
@@ -186,6 +196,10 @@ class Index(Provider, ABC):
     @abstractmethod
     def delete(self, resource: Resource, scope: Scope) -> list[BlobRef]:
         """Delete all instances of a resource, and parents that become empty; their blobs."""
+
+    def delete_patient(self, record: PatientRecord) -> list[BlobRef]:
+        """Delete a patient wholly; nothing when it changed since the record was read."""
+        raise self._lacks("deletes whole patients")
 
     @abstractmethod
     def reindex(self, instances: Sequence[NewInstance]) -> int:
@@ -260,6 +274,14 @@ class Index(Provider, ABC):
 
     # --- looking after it ------------------------------------------------------------------
 
+    def patients(self) -> Iterator[PatientRecord]:
+        """Every patient, the one first that was not stored to for longest."""
+        raise self._lacks("lists patients")
+
+    def patient(self, orthanc_id: str) -> PatientRecord | None:
+        """One patient by its Orthanc identifier."""
+        raise self._lacks("lists patients")
+
     @abstractmethod
     def changes(self, *, after: int = 0, limit: int = 100) -> list[Change]:
         """Entries of the log of changes, oldest first."""
@@ -287,3 +309,7 @@ class Index(Provider, ABC):
     @abstractmethod
     def migrate(self) -> str:
         """Bring the schema to the version of this program; a sentence about what was done."""
+
+    def _lacks(self, what: str) -> IndexFailure:
+        """The error of what an index need not be able to do."""
+        return IndexUnavailable(f"the index {self.name!r} is none that {what}")

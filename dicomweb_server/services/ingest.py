@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from dicomweb_server.interfaces.index import (
     Outcome,
     Overwrite,
 )
+from dicomweb_server.interfaces.state import StateError
 from dicomweb_server.interfaces.storage import (
     BlobStore,
     BlobWriter,
@@ -40,6 +42,7 @@ from dicomweb_server.ps318.store_response import (
     OUT_OF_RESOURCES,
     PROCESSING_FAILURE,
 )
+from dicomweb_server.services.limits import Room, patients_of
 from dicomweb_server.services.reading import Reading, ReadingOptions
 from dicomweb_server.services.storages import Storages
 
@@ -135,7 +138,9 @@ class Part:
     def _store(self, data: bytes | memoryview) -> None:
         try:
             if self._writer is None:
-                self._writer = self._batch.service.storages.default.create()
+                service = self._batch.service
+                service.room.check_disk(service.storages.default)
+                self._writer = service.storages.default.create()
             self._writer.write(data)
         except StorageError as error:
             # It is read on nevertheless: the answer names the instance that did not fit.
@@ -228,6 +233,8 @@ class Batch:
         self.results: list[Ingested] = []
         self._queue: list[_Queued] = []
         self._bytes = 0
+        self._held: set[str] = set()
+        self._key = uuid.uuid4().hex
         self._open: Part | None = None
 
     def part(self) -> Part:
@@ -272,7 +279,10 @@ class Batch:
         self._queue.append(_Queued(position, known, new, writer))
         self._bytes += new.size
         if len(self._queue) >= BATCH_PARTS or self._bytes >= BATCH_BYTES:
-            self.commit()
+            # More of the same patients may follow: nobody must delete what is there meanwhile.
+            self._held |= patients_of(item.new for item in self._queue)
+            self.service.room.hold(self._key, self._held)
+            self._commit()
 
     def settle(self, position: int, result: Ingested) -> None:
         """What became of the instance at a position is known for good."""
@@ -281,11 +291,41 @@ class Batch:
             watcher(result)
 
     def commit(self) -> list[Ingested]:
-        """Make everything that is complete durable; the results so far."""
-        queued, self._queue, self._bytes = self._queue, [], 0
-        if queued:
-            self._index(self._store(queued))
+        """Make everything durable; the results."""
+        try:
+            self._commit()
+        finally:
+            self._let_go()
         return self.results
+
+    def _commit(self) -> None:
+        queued, self._queue, self._bytes = self._queue, [], 0
+        if not queued:
+            return
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self.service.room.reserved([item.new for item in queued]))
+            except (StorageError, IndexFailure, StateError) as error:
+                self._no_room(queued, error)
+                return
+            self._index(self._store(queued))
+
+    def _no_room(self, queued: list[_Queued], error: Exception) -> None:
+        """Not for all of them together; where the archive is full, those that fit are stored."""
+        if len(queued) > 1 and isinstance(error, StorageFull):
+            for item in queued:
+                self._queue = [item]
+                self._commit()
+            return
+        for item in queued:
+            item.writer.abort()
+            self._failed(item, error)
+
+    def _let_go(self) -> None:
+        if self._held:
+            self._held = set()
+            with contextlib.suppress(StateError):  # it ends by itself, later
+                self.service.room.let_go(self._key)
 
     def abort(self) -> None:
         """Give up what was not committed."""
@@ -294,6 +334,7 @@ class Batch:
         for item in self._queue:
             item.writer.abort()
         self._queue = []
+        self._let_go()
 
     def _store(self, queued: Sequence[_Queued]) -> list[_Queued]:
         """Those whose bytes are durable now; a full disk fails only what did not fit."""
@@ -354,6 +395,7 @@ class IngestService:
         storages: Storages,
         index: Index,
         reading: ReadingOptions,
+        room: Room,
         overwrite: Overwrite = Overwrite.NEVER,
         *,
         strict: bool = False,
@@ -361,6 +403,7 @@ class IngestService:
         self.storages = storages
         self.index = index
         self.reading = reading
+        self.room = room
         self.overwrite = overwrite
         self._strict = strict
         self.watchers: list[Callable[[Ingested], None]] = []

@@ -20,6 +20,7 @@ from dicomweb_server.providers import build_context
 from dicomweb_server.settings import DESCRIBE_ERRORS, ENABLE, READ_ONLY, ROOT, slashed
 from dicomweb_server.web.access import check_access, check_routes, install_access
 from dicomweb_server.web.paths import tidy_paths
+from dicomweb_server.web.patients import patients_blueprint
 from dicomweb_server.web.requests import install_request_log
 from dicomweb_server.web.server import server
 from dicomweb_server.web.studies import studies_blueprint
@@ -114,6 +115,7 @@ def build_app(context: ServerContext) -> Flask:
     register_error_handlers(app)
     app.register_blueprint(server)
     config = context.config
+    app.register_blueprint(patients_blueprint(read_only=config[READ_ONLY]))
     if config[ENABLE]:
         root = slashed(config[ROOT])
         app.register_blueprint(studies_blueprint(root, read_only=config[READ_ONLY]))

@@ -8,7 +8,7 @@ from datetime import UTC
 
 from sqlalchemy import func, or_, select, tuple_
 
-from dicomweb_index_sql import maintenance, migration, reads, search
+from dicomweb_index_sql import maintenance, migration, patients, reads, search
 from dicomweb_index_sql.conditions import answers
 from dicomweb_index_sql.database import Database, cursor_of
 from dicomweb_index_sql.group_commit import GroupCommit
@@ -30,6 +30,7 @@ from dicomweb_server.interfaces.index import (
     InstanceRecord,
     NewInstance,
     Overwrite,
+    PatientRecord,
     Statistics,
 )
 from dicomweb_server.interfaces.provider import Settings
@@ -74,6 +75,10 @@ class SqlIndex(Index):
             return []
         with self.database.write() as connection:
             return maintenance.delete_resource(self.database, connection, resource)
+
+    def delete_patient(self, record: PatientRecord) -> list[BlobRef]:
+        with self.database.write() as connection:
+            return patients.delete_patient(self.database, connection, record)
 
     def reindex(self, instances: Sequence[NewInstance]) -> int:
         with self.database.write() as connection:
@@ -123,6 +128,13 @@ class SqlIndex(Index):
         return reads.read_details(self.database, row)
 
     # --- looking after it ------------------------------------------------------------------
+
+    def patients(self) -> Iterator[PatientRecord]:
+        return iter(patients.read_patients(self.database))
+
+    def patient(self, orthanc_id: str) -> PatientRecord | None:
+        with self.database.read() as connection:
+            return patients.find(connection, orthanc_id)
 
     def changes(self, *, after: int = 0, limit: int = 100) -> list[Change]:
         statement = (

@@ -24,6 +24,14 @@ from dicomweb_server.interfaces.index import BlobRef, Statistics
 from dicomweb_server.ps318.paths import Resource
 
 _LOG = list[tuple[str, str, str]]
+_DOOMED = select(
+    instances.c.id,
+    instances.c.orthanc_id,
+    instances.c.study_row,
+    instances.c.series_row,
+    instances.c.storage,
+    instances.c.blob,
+)
 
 
 def _doomed(connection: Connection, resource: Resource) -> list[Any]:
@@ -33,17 +41,9 @@ def _doomed(connection: Connection, resource: Resource) -> list[Any]:
         row[0]
         for row in series_of(cursor_of(connection), Resource(resource.study, resource.series))
     ]
-    statement = select(
-        instances.c.id,
-        instances.c.orthanc_id,
-        instances.c.study_row,
-        instances.c.series_row,
-        instances.c.storage,
-        instances.c.blob,
-    )
     found: list[Any] = []
     for part in chunks(parents):
-        of_part = statement.where(instances.c.series_row.in_(part))
+        of_part = _DOOMED.where(instances.c.series_row.in_(part))
         if "instance" in named:
             of_part = of_part.where(instances.c.sop_uid == named["instance"])
         found += connection.execute(of_part).all()
@@ -54,7 +54,20 @@ def delete_resource(
     database: Database, connection: Connection, resource: Resource
 ) -> list[BlobRef]:
     """Delete the instances of a resource and what becomes empty; leave tombstones."""
-    doomed = _doomed(connection, resource)
+    return _delete(database, connection, _doomed(connection, resource))
+
+
+def delete_instances(
+    database: Database, connection: Connection, study_rows: Sequence[int]
+) -> list[BlobRef]:
+    """Delete all instances of some studies, and what becomes empty."""
+    doomed: list[Any] = []
+    for part in chunks(study_rows):
+        doomed += connection.execute(_DOOMED.where(instances.c.study_row.in_(part))).all()
+    return _delete(database, connection, doomed)
+
+
+def _delete(database: Database, connection: Connection, doomed: Sequence[Any]) -> list[BlobRef]:
     if not doomed:
         return []
     now = utc_now()

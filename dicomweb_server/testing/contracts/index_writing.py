@@ -334,3 +334,31 @@ class IndexWriting:
         assert index.knows([here.blob, there.blob]) == {here.blob}
         index.delete(STUDY, EVERYTHING)
         assert index.reindex([there]) == 1
+
+    # --- whole patients --------------------------------------------------------------------
+
+    def test_patients_come_by_when_they_were_last_stored_to(self, index: Index) -> None:
+        for number, patient in enumerate("ABCA"):
+            index.add([one(PatientID=patient, SOPInstanceUID=f"1.{number}")])
+        found = list(index.patients())
+        assert [record.patient_id for record in found] == ["B", "C", "A"]
+        assert sum(record.size for record in found) == index.statistics().size
+        assert [index.patient(record.orthanc_id) for record in found] == found
+        assert index.patient(orthanc_ids("D", "", "", "").patient) is None
+
+    def test_a_patient_is_deleted_wholly(self, index: Index) -> None:
+        index.add([one(PatientID="A"), one(PatientID="B"), one(PatientID="A", SOPInstanceUID="2")])
+        first, second = index.patients()
+        gone = index.delete_patient(first)
+        assert len(gone) == (2 if first.patient_id == "A" else 1)
+        assert list(index.patients()) == [second]
+        assert not set(gone) & blobs(index)
+        assert index.delete_patient(first) == []
+        assert index.changes(limit=1000)[-1].kind == "DeletedPatient"
+
+    def test_a_patient_that_changed_is_not_deleted(self, index: Index) -> None:
+        index.add([one()])
+        (record,) = index.patients()
+        index.add([one(SOPInstanceUID="1.1.1.2")])
+        assert index.delete_patient(record) == []
+        assert index.statistics().instances == 2
