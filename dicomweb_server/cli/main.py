@@ -13,6 +13,7 @@ import click
 
 from dicomweb_server import __version__
 from dicomweb_server.cli.configuration import config_group, extensions_command
+from dicomweb_server.cli.copying import backup, move, restore
 from dicomweb_server.cli.demo import demo
 from dicomweb_server.cli.documenting import docs_command
 from dicomweb_server.cli.importing import import_command
@@ -131,7 +132,7 @@ def cli() -> None:
 
 def _core_commands() -> Iterable[click.Command]:
     yield from (serve, demo, import_command, config_group, extensions_command)
-    yield from (migrate, check, reindex, stats, protect, docs_command)
+    yield from (migrate, check, reindex, stats, protect, backup, restore, move, docs_command)
 
 
 for each in _core_commands():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicomweb_server.interfaces.provider import Provider
@@ -201,6 +203,13 @@ class Index(Provider, ABC):
         """Delete a patient wholly; nothing when it changed since the record was read."""
         raise self._lacks("deletes whole patients")
 
+    def relocate(self, moves: Sequence[tuple[BlobRef, BlobRef]]) -> set[BlobRef]:
+        """Point instances to other blobs with the same bytes, each from an old one to a new one.
+
+        Returns the old ones that were needed until now; the others were deleted or replaced.
+        """
+        raise self._lacks("moves instances")
+
     @abstractmethod
     def reindex(self, instances: Sequence[NewInstance]) -> int:
         """Replace what is known of blobs that are indexed, add those that are not.
@@ -291,8 +300,18 @@ class Index(Provider, ABC):
         """How much there is."""
 
     @abstractmethod
-    def blobs(self) -> Iterator[BlobEntry]:
-        """Every blob that an indexed instance needs."""
+    def blobs(
+        self,
+        *,
+        storage: str | None = None,
+        received_before: datetime | None = None,
+        study: str | None = None,
+    ) -> Iterator[BlobEntry]:
+        """Every blob that an indexed instance needs.
+
+        Only those in the storage of that alias, of instances that came before a moment (with its
+        time zone), of a study by its UID; MUST go on when blobs are relocated meanwhile.
+        """
 
     @abstractmethod
     def storages(self) -> frozenset[str]:
@@ -301,6 +320,17 @@ class Index(Provider, ABC):
     @abstractmethod
     def knows(self, blobs: Sequence[BlobRef]) -> set[BlobRef]:
         """Those of the given blobs that an indexed instance needs right now."""
+
+    def copy_to(self, target: Path) -> Iterator[BlobEntry]:
+        """Write a copy of one moment to a file, then yield every blob that the copy needs."""
+        raise self._lacks("can be copied")
+
+    def restoring(self, copy: Path) -> AbstractContextManager[Iterable[BlobEntry]]:
+        """The blobs that a copy needs; when the block ends well, the copy becomes the index.
+
+        MUST raise `IndexFailure` when there is an index already.
+        """
+        raise self._lacks("can be copied")
 
     @abstractmethod
     def verify(self, *, repair: bool = False) -> list[str]:

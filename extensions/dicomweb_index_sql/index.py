@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
-from datetime import UTC
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
 
-from sqlalchemy import func, or_, select, tuple_
+from sqlalchemy import ColumnElement, func, or_, select, tuple_
 
-from dicomweb_index_sql import maintenance, migration, patients, reads, search
+from dicomweb_index_sql import copying, maintenance, migration, patients, reads, search
 from dicomweb_index_sql.conditions import answers
 from dicomweb_index_sql.database import Database, cursor_of
 from dicomweb_index_sql.group_commit import GroupCommit
 from dicomweb_index_sql.options import BUSY_TIMEOUT, OPTIONS, database_url
 from dicomweb_index_sql.ordering import sorts
 from dicomweb_index_sql.reindexing import reindex
-from dicomweb_index_sql.schema import changes, instances
+from dicomweb_index_sql.schema import changes, instances, studies
 from dicomweb_index_sql.statements import chunks
 from dicomweb_index_sql.writer import BatchWriter
 from dicomweb_server.interfaces.auth import Scope
@@ -79,6 +81,10 @@ class SqlIndex(Index):
     def delete_patient(self, record: PatientRecord) -> list[BlobRef]:
         with self.database.write() as connection:
             return patients.delete_patient(self.database, connection, record)
+
+    def relocate(self, moves: Sequence[tuple[BlobRef, BlobRef]]) -> set[BlobRef]:
+        with self.database.write() as connection:
+            return maintenance.relocate(connection, moves)
 
     def reindex(self, instances: Sequence[NewInstance]) -> int:
         with self.database.write() as connection:
@@ -149,13 +155,20 @@ class SqlIndex(Index):
     def statistics(self) -> Statistics:
         return maintenance.statistics(self.database)
 
-    def blobs(self) -> Iterator[BlobEntry]:
+    def blobs(
+        self,
+        *,
+        storage: str | None = None,
+        received_before: datetime | None = None,
+        study: str | None = None,
+    ) -> Iterator[BlobEntry]:
+        wanted = _wanted(storage, received_before, study)
         columns = instances.c
         last = 0
         while True:
             statement = (
                 select(columns.id, columns.storage, columns.blob, columns.size, columns.sha256)
-                .where(instances.c.id > last)
+                .where(instances.c.id > last, *wanted)
                 .order_by(instances.c.id)
                 .limit(_BLOB_PAGE)
             )
@@ -196,8 +209,30 @@ class SqlIndex(Index):
                 known |= {BlobRef(*row) for row in connection.execute(statement)}
         return known
 
+    def copy_to(self, target: Path) -> Iterator[BlobEntry]:
+        return copying.copy_to(self.database, target)
+
+    def restoring(self, copy: Path) -> AbstractContextManager[Iterable[BlobEntry]]:
+        return copying.restoring(self.database, copy)
+
     def verify(self, *, repair: bool = False) -> list[str]:
         return maintenance.verify(self.database, repair=repair)
 
     def migrate(self) -> str:
         return migration.migrate(self.database)
+
+
+def _wanted(
+    storage: str | None, received_before: datetime | None, study: str | None
+) -> list[ColumnElement[bool]]:
+    """Conditions on instances; None says nothing."""
+    found: list[ColumnElement[bool]] = []
+    if storage is not None:
+        found.append(instances.c.storage == storage)
+    if received_before is not None:
+        limit = received_before.astimezone(UTC).replace(tzinfo=None)
+        found.append(instances.c.received < limit)
+    if study is not None:
+        named = select(studies.c.id).where(studies.c.study_uid == study)
+        found.append(instances.c.study_row.in_(named))
+    return found

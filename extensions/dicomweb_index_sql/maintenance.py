@@ -92,6 +92,21 @@ def _delete(database: Database, connection: Connection, doomed: Sequence[Any]) -
     return [BlobRef(row.storage, row.blob) for row in doomed]
 
 
+def relocate(connection: Connection, moves: Sequence[tuple[BlobRef, BlobRef]]) -> set[BlobRef]:
+    """Point instances to other blobs; the old ones of those that still pointed there."""
+    columns = instances.c
+    moved = set()
+    for old, new in moves:
+        statement = (
+            update(instances)
+            .where(columns.storage == old.storage, columns.blob == old.key)
+            .values(storage=new.storage, blob=new.key)
+        )
+        if connection.execute(statement).rowcount:
+            moved.add(old)
+    return moved
+
+
 def _remove(connection: Connection, column: Any, keys: Sequence[int]) -> None:
     for part in chunks(keys):
         connection.execute(delete(column.table).where(column.in_(part)))

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
@@ -284,6 +285,19 @@ class FileSystemStore(BlobStore):
     def local_path(self, key: str) -> Path | None:
         return self._path(key)
 
+    def adopt(self, key: str, source: Path, *, link: bool) -> None:
+        target = self._path(key)
+        part = f"{target}.adopted"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(part)
+            if not (link and _linked(source, part)):
+                shutil.copyfile(source, part)
+            os.rename(part, target)
+        except OSError as error:
+            raise storage_error(error, f"copying {source} to {target}") from error
+
     def check(self) -> None:
         self._require_mark()
         if not os.access(self.root, os.W_OK | os.X_OK):
@@ -303,6 +317,15 @@ class FileSystemStore(BlobStore):
             if self._pool is not None and self._pid == os.getpid():
                 self._pool.shutdown()
             self._pid = 0
+
+
+def _linked(source: Path, target: str) -> bool:
+    """Whether a link could be made: not to another file system, nor on one without links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        return False
+    return True
 
 
 def _flush_folder(path: str | Path) -> None:
