@@ -78,7 +78,8 @@ _HEADINGS: Mapping[str, tuple[str, ...]] = {
     "Server": (
         *("Name", "HttpPort", "HttpBindAddresses", "HttpWorkers", "HttpThreadsCount"),
         *("HttpRequestTimeout", "MaximumRequestBodySizeMB", "HttpDescribeErrors"),
-        *("HttpCompressionEnabled", "LogLevel", "IgnoreUnknownOptions"),
+        *("HttpCompressionEnabled", "GracefulTimeout", "LogLevel", "LogFormat"),
+        "IgnoreUnknownOptions",
     ),
     "Who may": (
         *("RemoteAccessAllowed", "RemoteAccessEnabled", "AuthenticationEnabled"),
