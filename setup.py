@@ -66,6 +66,7 @@ setup(
             "pytest>=8.2",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
+            "pyyaml>=6",
         ],
         "lint": ["mypy>=1.11", "ruff>=0.6", "types-setuptools"],
     },
