@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dicomweb_server.config import Option, one_of, whole
 from dicomweb_server.dicom import OrthancIds, orthanc_ids
@@ -55,6 +55,9 @@ _POLL_SECONDS = 0.02
 _STORING = "storing"
 _STORING_SECONDS = 3600.0
 """A request that stored nothing for so long is over, however it ended."""
+_HEADROOM = 128
+"""Recycling frees this part of the limit beside what is needed."""
+_ENDLESS = 1 << 62
 _SHARE = 64
 """One process may use this part of the room that is left before it counts again: others use it
 too."""
@@ -153,16 +156,27 @@ class Room:
         return self._bytes_left >= 0 and self._instances_left >= 0
 
     def _make(self, news: Sequence[NewInstance]) -> None:
+        """Count, and make room if need be; then say how long nobody needs to count again."""
         wanted = self._wanted(news)
-        if self._exceeded(wanted) and wanted.size:
-            if not self.limits.recycle:
-                raise StorageFull(f"{self._exceeded(wanted)}, and MaximumStorageMode is Reject")
-            with self._alone():
-                self._recycle(wanted)
-        found = self._index.statistics()
+        if self._bytes_left >= 0 and not wanted.fresh:
+            return  # more of patients that are here: the limit of patients is not concerned
+        found = self._fit(wanted)
         size, patients = self.limits.size, self.limits.patients
-        self._bytes_left = (size - found.size) // _SHARE if size else 1 << 62
-        self._instances_left = (patients - found.patients) // _SHARE if patients else 1 << 62
+        left = size - found.size - self._reserved - wanted.size
+        self._bytes_left = left // _SHARE if size else _ENDLESS
+        left = patients - found.patients - len(wanted.fresh)
+        self._instances_left = left // _SHARE if patients else _ENDLESS
+
+    def _fit(self, wanted: _Wanted) -> Statistics:
+        """What the archive holds when there is room; raises `StorageFull` when there is none."""
+        found = self._index.statistics()
+        sentence = self._exceeded(found, wanted)
+        if not sentence or not wanted.size:
+            return found
+        if not self.limits.recycle:
+            raise StorageFull(f"{sentence}, and MaximumStorageMode is Reject")
+        with self._alone():
+            return self._recycle(wanted)
 
     def _wanted(self, news: Sequence[NewInstance]) -> _Wanted:
         """What is new; who sends again what is here must not push others out."""
@@ -181,9 +195,8 @@ class Room:
             for r in self._index.instances(resource, EVERYTHING)
         )
 
-    def _exceeded(self, wanted: _Wanted) -> str:
+    def _exceeded(self, found: Statistics, wanted: _Wanted) -> str:
         """A sentence about the limit that the archive would exceed."""
-        found = self._index.statistics()
         return self._too_large(found, wanted) or self._too_many(found, wanted)
 
     def _too_large(self, found: Statistics, wanted: _Wanted) -> str:
@@ -220,18 +233,28 @@ class Room:
         finally:
             self._state.release(_LEASE, holder)
 
-    def _recycle(self, wanted: _Wanted) -> None:
+    def _recycle(self, wanted: _Wanted) -> Statistics:
         """Delete patients until there is room; raises `StorageFull` when no more may go."""
-        victims: Iterator[PatientRecord] | None = None
-        while sentence := self._exceeded(wanted):
-            if self.limits.size and wanted.size > self.limits.size:
-                raise StorageFull(f"{sentence}; that is more than the archive may hold at all")
-            victims = victims or self._victims(wanted)
-            victim = next(victims, None)
-            if victim is None:
-                raise StorageFull(f"{sentence}, and no patient may be deleted for it")
+        found = self._index.statistics()
+        if self.limits.size and wanted.size > self.limits.size:
+            sentence = self._exceeded(found, wanted)
+            raise StorageFull(f"{sentence}; that is more than the archive may hold at all")
+        if not self._exceeded(found, wanted):
+            return found  # somebody else made room meanwhile
+        for victim in self._victims(wanted):
             if self._removal.delete_patient(victim).instances:
                 log.info("the patient %s was deleted to make room", victim.orthanc_id)
+                found = replace(found, size=found.size - victim.size, patients=found.patients - 1)
+            if not self._exceeded(found, self._amply(wanted)):
+                return found
+        sentence = self._exceeded(found, wanted)
+        if sentence:
+            raise StorageFull(f"{sentence}, and no patient may be deleted for it")
+        return found
+
+    def _amply(self, wanted: _Wanted) -> _Wanted:
+        """A little more, so that a full archive need not be counted for each instance."""
+        return replace(wanted, size=wanted.size + self.limits.size // _HEADROOM)
 
     def _victims(self, wanted: _Wanted) -> Iterator[PatientRecord]:
         kept = wanted.patients | self._protection.patients() | self._being_stored()
