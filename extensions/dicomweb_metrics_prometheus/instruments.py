@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
 # The library looks for the folder when it is imported; somebody else may have done so before.
@@ -41,3 +43,9 @@ INSTANCES = Counter(
 STORED = Counter(
     "dicomweb_stored_bytes", "Bytes of instances that were stored.", registry=_REGISTRY
 )
+
+
+@lru_cache(maxsize=4096)
+def of_requests(route: str, method: str, status: str) -> tuple[Counter, Histogram]:
+    """The counter and the histogram of such requests: looking them up costs more than counting."""
+    return REQUESTS.labels(route, method, status), DURATION.labels(route, method)

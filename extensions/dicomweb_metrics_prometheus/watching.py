@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response
+from flask.globals import request_ctx
 
 from dicomweb_server.context import ServerContext
 
@@ -16,17 +17,19 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 def watch_requests(app: Flask) -> None:
     """Count every request of the application."""
+    from dicomweb_metrics_prometheus import instruments
 
     def remember_route(answer: Response) -> Response:
         # The rule and not the path: that holds UIDs, of which there are endlessly many.
-        request.environ[_ROUTE] = request.url_rule.rule if request.url_rule else "(none)"
+        current = request_ctx.request
+        current.environ[_ROUTE] = current.url_rule.rule if current.url_rule else "(none)"
         return answer
 
     app.after_request(remember_route)
     inner = app.wsgi_app
 
     def watched(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        return _Request(environ, start_response).answer(inner)
+        return _Request(instruments, environ, start_response).answer(inner)
 
     app.wsgi_app = watched  # type: ignore[method-assign]
 
@@ -34,10 +37,10 @@ def watch_requests(app: Flask) -> None:
 class _Request:
     """One request while it is answered."""
 
-    def __init__(self, environ: dict[str, Any], start_response: Any) -> None:
-        from dicomweb_metrics_prometheus import instruments
+    __slots__ = ("_began", "_count", "_ended", "_environ", "_length", "_start_response", "_status")
 
-        self._count = instruments
+    def __init__(self, count: Any, environ: dict[str, Any], start_response: Any) -> None:
+        self._count = count
         self._environ = environ
         self._start_response = start_response
         self._began = time.perf_counter()
@@ -82,15 +85,19 @@ class _Request:
             return
         self._ended = True
         method = self._environ["REQUEST_METHOD"]
-        labels = (self._environ.get(_ROUTE, "(none)"), method if method in _METHODS else "(other)")
+        route = self._environ.get(_ROUTE, "(none)")
         count = self._count
+        requests, duration = count.of_requests(
+            route, method if method in _METHODS else "(other)", self._status
+        )
         count.IN_FLIGHT.dec()
-        count.REQUESTS.labels(*labels, self._status).inc()
-        count.DURATION.labels(*labels).observe(time.perf_counter() - self._began)
+        requests.inc()
+        duration.observe(time.perf_counter() - self._began)
         # Files inside of an answer may go out past us; the length of a complete one counts them.
         if complete and self._length is not None and method != "HEAD":
             sent = self._length
-        count.SENT.inc(sent)
+        if sent:
+            count.SENT.inc(sent)
 
 
 class _Body:
