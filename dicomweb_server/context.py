@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import click
 
 from dicomweb_server.config import Config, ConfigError
 from dicomweb_server.dicom import TagDictionary
@@ -24,6 +27,19 @@ if TYPE_CHECKING:
     from dicomweb_server.plugins import Extensions
 
 log = logging.getLogger(__name__)
+
+
+COMMAND_KEY = "dicomweb_server.opened"
+
+
+def context_of_command() -> AbstractContextManager[ServerContext]:
+    """For commands of extensions: the context of the configuration that the line names.
+
+    It is closed at the end of the `with` block.
+    """
+    current = click.get_current_context()
+    opened: AbstractContextManager[ServerContext] = current.meta[COMMAND_KEY](current.obj)
+    return opened
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dicomweb_server import hookspecs, plugins, reference_options, services, settings
+from dicomweb_server import hookspecs, plugins, reference_options, services, settings, tls
 from dicomweb_server.config import Option
+from dicomweb_server.http.description import RouteDescription, described_routes
 from dicomweb_server.plugins import Extensions, load_extensions
+from dicomweb_server.web.app import build_app, create_context
+from dicomweb_server.web.capabilities import openapi
 
 DISTRIBUTION = "dicomweb-server"
 EXAMPLE = "config.example.json"
-DOCUMENTS = ("docs/configuration.md", "docs/extensions.md", "extensions/README.md")
+OPENAPI = "docs/openapi.json"
+DOCUMENTS = (
+    "docs/configuration.md",
+    "docs/conformance-statement.md",
+    "docs/extensions.md",
+    "extensions/README.md",
+)
 
 _PROVIDERS: Mapping[str, tuple[str, str]] = {
     "register_storages": ("BlobStore", "storage"),
@@ -59,6 +68,7 @@ class Documented:
         """Every option, under headings, as the example and the manual list them."""
         core = [
             *settings.OPTIONS,
+            *tls.OPTIONS,
             *plugins.OPTIONS,
             *reference_options.OPTIONS,
             *services.OPTIONS,
@@ -85,6 +95,7 @@ _HEADINGS: Mapping[str, tuple[str, ...]] = {
         *("RemoteAccessAllowed", "RemoteAccessEnabled", "AuthenticationEnabled"),
         *("Authentication", "Authorization", "ReadOnly"),
     ),
+    "TLS": tuple(option.name for option in tls.OPTIONS),
     "Where data lies": (
         *("StorageDirectory", "IndexDirectory", "Storages", "DefaultStorage", "Index"),
         *("StateStore", "MetadataCacheSizeMB", "MaximumStorageSize", "MaximumPatientCount"),
@@ -102,12 +113,42 @@ _HEADINGS: Mapping[str, tuple[str, ...]] = {
 def generated_files(root: Path) -> dict[str, str]:
     """path below `root` -> the text that should stand in it."""
     documented = Documented()
-    files = {EXAMPLE: example(documented)}
+    files = {EXAMPLE: example(documented), OPENAPI: openapi_document()}
     for name in DOCUMENTS:
         path = root / name
         if path.exists():
             files[name] = fill(path.read_text(encoding="utf-8"), documented, name)
     return files
+
+
+# --- what the routes say about themselves ---------------------------------------------------
+
+
+def _routes() -> list[RouteDescription]:
+    context = create_context({})
+    try:
+        return list(described_routes(build_app(context)))
+    finally:
+        context.close()
+
+
+def openapi_document() -> str:
+    """The text of docs/openapi.json: every route of a server with its default options."""
+    document = openapi(_routes(), "dicomweb-server", "http://localhost:8042")
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _routes_table(_: Documented) -> str:
+    rows = [
+        (
+            f"`{route.method} {route.path}`",
+            route.summary,
+            ", ".join(f"`{each}`" for each in route.produces) or "-",
+            route.action.value,
+        )
+        for route in _routes()
+    ]
+    return _table(("Route", "What it does", "Media types", "Action"), rows)
 
 
 # --- the example configuration -------------------------------------------------------------
@@ -270,6 +311,7 @@ def _defaults_table(documented: Documented) -> str:
 
 
 _TABLES: Mapping[str, Callable[[Documented], str]] = {
+    "routes": _routes_table,
     "options": _options_table,
     "unused-options": _unused_table,
     "provider-options": _provider_options,

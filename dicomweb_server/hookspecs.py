@@ -3,7 +3,7 @@
 An extension is a module (or object) whose functions carry `@hookimpl` and the names below. A
 hook takes only the parameters it wants. Hooks that register classes return a list of them; the
 configuration chooses among the registered classes by their `name`. An exception in any of
-the hooks that are called at start stops it with a sentence that names the extension.
+those that are called at start stops it with a sentence that names the extension.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dicomweb_server.interfaces.index import Index
     from dicomweb_server.interfaces.metadata import MetadataMode
     from dicomweb_server.interfaces.metrics import Metric
+    from dicomweb_server.interfaces.requests import RequestSummary
     from dicomweb_server.interfaces.state import StateStore
     from dicomweb_server.interfaces.storage import BlobStore
 
@@ -80,12 +81,16 @@ def register_options() -> list[Option[object]]:
 
 @hookspec
 def register_commands(cli: click.Group) -> None:
-    """Add commands to `dicomweb-server`."""
+    """Add commands to `dicomweb-server`; `dicomweb_server.context.context_of_command` opens the
+    configuration for them."""
 
 
 @hookspec
 def register_blueprints(context: ServerContext) -> list[Blueprint]:
-    """Routes of the extension, as Flask blueprints; each view needs `@requires`."""
+    """Flask blueprints with routes of the extension; `@requires` says what each of them does.
+
+    Routes of the core win over routes of the same path.
+    """
     raise AssertionError
 
 
@@ -97,7 +102,15 @@ def prepare_app(app: Flask, context: ServerContext) -> None:
     """
 
 
-# --- while the server runs --------------------------------------------------------------------
+# --- for each request -----------------------------------------------------------------------
+
+
+@hookspec
+def request_finished(summary: RequestSummary) -> None:
+    """Told of every request, refused ones too, when its answer begins. Must be quick.
+
+    An exception is logged with the name of the extension, and hurts neither the answer nor others.
+    """
 
 
 @hookspec

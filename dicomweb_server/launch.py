@@ -31,12 +31,14 @@ from dicomweb_server.settings import (
     LOG_FORMAT,
     LOG_LEVEL,
 )
+from dicomweb_server.tls import encryption
 from dicomweb_server.web.access import check_access, remote_access
 from dicomweb_server.web.app import build_app, create_app, load_all, read_configuration
 from dicomweb_server.web.logs import formatter
 
 _M_ARENA_MAX = -8  # from glibc's malloc.h
 _ARENAS = 2
+_SILENCE = 60
 _CANNOT_LOAD = 4
 """gunicorn's exit status for an application that cannot be loaded: it stops the master too."""
 EXPECTED = (ConfigError, IndexFailure, StateError, StorageError)
@@ -115,6 +117,7 @@ def check_start(context: ServerContext) -> None:
     """
     check_access(context)
     check_addresses(context.config)
+    encryption(context.config)
     build_app(context)
 
 
@@ -158,9 +161,21 @@ def gunicorn_settings(beside: Path) -> dict[str, Any]:
         return settings_for(config)
 
 
+def _tls_settings(config: Config) -> dict[str, Any]:
+    """gunicorn's settings for TLS; raises `ConfigError` when a certificate cannot be used."""
+    encrypted = encryption(config, _SILENCE)
+    if encrypted is None:
+        return {}
+
+    def ssl_context(_settings: Any, _default: Any) -> Any:
+        return encrypted
+
+    return {"certfile": encrypted.certificate, "ssl_context": ssl_context}
+
+
 def settings_for(config: Config) -> dict[str, Any]:
     """gunicorn's settings for a checked configuration."""
-    return {
+    return _tls_settings(config) | {
         "bind": bind_addresses(config),
         "workers": config[HTTP_WORKERS] or os.cpu_count() or 1,
         # Threads: a worker of the default kind is killed when a download takes too long.
@@ -171,7 +186,7 @@ def settings_for(config: Config) -> dict[str, Any]:
         "limit_request_line": 8190,
         "limit_request_field_size": 16380,
         # Longest time without a heartbeat: threads may work for longer than this.
-        "timeout": 60,
+        "timeout": _SILENCE,
         "graceful_timeout": config[GRACEFUL_TIMEOUT],
         "accesslog": None,  # our own log has no query strings
         "loglevel": "warning" if config[LOG_LEVEL] == "info" else config[LOG_LEVEL],

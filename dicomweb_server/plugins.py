@@ -33,8 +33,6 @@ PLUGINS = Option(
 )
 OPTIONS = (DISABLED, PLUGINS)
 _NATIVE = {".so", ".dll", ".dylib"}
-_HOOKS = ("register_", "prepare_", "collect_")
-"""What the names of hooks begin with."""
 
 
 class ExtensionError(ConfigError):
@@ -68,7 +66,10 @@ class Extensions:
         return self.manager.hook
 
     def collect(self, hook: str, **arguments: object) -> list[tuple[str, Any]]:
-        """(extension name, item) of every list that implementations of `hook` return."""
+        """(extension name, item) of every list that implementations of `hook` return.
+
+        Each is given those of the arguments that it wants.
+        """
         items: list[tuple[str, Any]] = []
         for name, _ in self.manager.list_name_plugin():
             items.extend((name, item) for item in self.items_of(name, hook, **arguments))
@@ -102,6 +103,13 @@ class Extensions:
         except Exception as error:
             name = _culprit(caller, error)
             raise ExtensionError(f"extension {name}: {hook} failed: {error!r}") from error
+
+    def listeners(self, hook: str) -> list[tuple[str, Callable[..., object], Sequence[str]]]:
+        """(extension name, implementation, names of what it wants) of a hook that is called in
+        isolation."""
+        caller = getattr(self.manager.hook, hook)
+        found = caller.get_hookimpls()
+        return [(impl.plugin_name, impl.function, impl.argnames) for impl in found]
 
     def why_unknown(self, option: str) -> str:
         """Why nobody declared an option, if it is because its extension is disabled."""
@@ -239,7 +247,8 @@ def _check_names(loader: _Loader) -> None:
 
 
 def _unknown_hook(extension: str, hook: str) -> ExtensionError:
-    known = sorted(n for n in vars(hookspecs) if n.startswith(_HOOKS))
+    marker = f"{hookspecs.PROJECT}_spec"
+    known = sorted(name for name, hook in vars(hookspecs).items() if hasattr(hook, marker))
     nearest = nearest_name(hook, known)
     hint = f"did you mean {nearest}? " if nearest else ""
     return ExtensionError(

@@ -66,7 +66,6 @@ LIMIT_FIND_INSTANCES = Option(
 _LATER_CLIENT = "the DICOMweb client is not part of this version"
 _LATER_JOBS = "jobs are not part of this version"
 _LATER_PIXELS = "transcoding is not part of this version"
-_LATER_TLS = "TLS is not part of this version; let a reverse proxy do it"
 _LATER_WADO = "WADO-URI is not part of this version"
 _OBSOLETE = "it is obsolete"
 _NO_NEED = "answers are prepared when an instance is stored, so there is nothing to tune"
@@ -93,12 +92,6 @@ _UNUSED: tuple[tuple[str, Any, str], ...] = (
     ("CaseSensitivePN", False, "it is about C-FIND; DicomWeb.QidoCaseSensitive is about searches"),
     ("StableAge", 60, "caches are brought up to date at once"),
     ("HttpServerEnabled", True, "the HTTP server is all there is"),
-    ("SslEnabled", False, _LATER_TLS),
-    ("SslCertificate", "certificate.pem", _LATER_TLS),
-    ("SslVerifyPeers", False, _LATER_TLS),
-    ("SslTrustedClientCertificates", "", _LATER_TLS),
-    ("SslMinimumProtocolVersion", 4, _LATER_TLS),
-    ("SslCiphersAccepted", "", _LATER_TLS),
     ("KeepAlive", True, _GUNICORN),
     ("KeepAliveTimeout", 1, _GUNICORN),
     ("TcpNoDelay", True, _GUNICORN),

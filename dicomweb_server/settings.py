@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from dicomweb_server.config import (
     EMPTY,
@@ -114,6 +115,27 @@ AUTHORIZATION = Option(
     "Authorization", EMPTY, 'Who may do what: {"Type": "allow-authenticated"}.', mapping
 )
 
+
+def _origins(value: Any) -> tuple[str, ...]:
+    listed = texts(value)
+    for origin in listed:
+        parts = urlsplit(origin)
+        if origin != "*" and (not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}"):
+            raise ValueError(
+                f'must list origins such as "https://viewer.example:8443", without a path; found '
+                f"{origin!r}"
+            )
+    return listed
+
+
+CORS_ORIGINS: Option[tuple[str, ...]] = Option(
+    "CorsAllowedOrigins",
+    (),
+    'Origins whose pages may use the server: ["https://viewer.example"]; "*" for any, without a '
+    "login kept by the browser.",
+    _origins,
+)
+
 REMOTE_ACCESS = Option("RemoteAccessAllowed", False, "Serve clients on other machines.", boolean)
 REMOTE_ACCESS_OLD = Option(
     "RemoteAccessEnabled", False, "Older spelling of RemoteAccessAllowed.", boolean
@@ -151,6 +173,7 @@ OPTIONS = (
     REQUEST_TIMEOUT,
     *(ROOT, PUBLIC_ROOT, ENABLE, HOST, SSL, STUDIES_METADATA, SERIES_METADATA),
     *(STORAGES, DEFAULT_STORAGE, INDEX, STATE_STORE, AUTHENTICATION, AUTHORIZATION),
+    CORS_ORIGINS,
     *(REMOTE_ACCESS, REMOTE_ACCESS_OLD, AUTHENTICATION_ENABLED, LOG_LEVEL, LOG_FORMAT),
     *(GRACEFUL_TIMEOUT, IGNORE_UNKNOWN),
 )

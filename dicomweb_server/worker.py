@@ -8,6 +8,7 @@ everything else. A viewer that asks for the next thing at once is served by the 
 from __future__ import annotations
 
 import select
+import ssl
 from typing import Any
 
 from gunicorn.http.body import Body, LengthReader
@@ -144,7 +145,11 @@ class LingeringThreadWorker(ThreadWorker):  # type: ignore[misc]
 
     def _follows(self, conn: Any) -> bool:
         """Whether the next request is there, or comes before anybody else needs the thread."""
-        if not self.alive or conn.is_http2 or not self.tpool._work_queue.empty():
+        if not self.alive or conn.is_http2:
+            return False
+        if isinstance(conn.sock, ssl.SSLSocket) and conn.sock.pending():
+            return True  # decrypted already: nobody else would see that it is there
+        if not self.tpool._work_queue.empty():
             return False
         if conn.parser.unreader.buf.getvalue():
             return True

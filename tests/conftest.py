@@ -6,6 +6,7 @@ import pytest
 
 from dicomweb_server.testing.dicom import multipart_body, path_of, split_multipart
 
+pytest_plugins = ("tests.postgresql",)
 ROOT = "/dicom-web"
 JSON = "application/dicom+json"
 

@@ -20,7 +20,9 @@ from dicomweb_server.cli.importing import import_command
 from dicomweb_server.cli.maintenance import check, migrate, reindex, stats
 from dicomweb_server.cli.protecting import protect
 from dicomweb_server.cli.serve import serve
+from dicomweb_server.cli.shared import opened
 from dicomweb_server.config import ConfigError
+from dicomweb_server.context import COMMAND_KEY
 from dicomweb_server.launch import EXPECTED, TRACEBACK, reason
 from dicomweb_server.plugins import Extensions, load_extensions
 from dicomweb_server.web.app import load_all, read_configuration
@@ -73,6 +75,7 @@ class Commands(click.Group):
         return super().get_command(ctx, cmd_name) or self.of_extensions.get(cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
+        ctx.meta[COMMAND_KEY] = opened
         try:
             return super().invoke(ctx)
         except EXPECTED as error:

@@ -21,6 +21,7 @@ from dicomweb_server.launch import (
     settings_for,
     start_application,
 )
+from dicomweb_server.tls import scheme
 from dicomweb_server.web.access import authentication_enabled, check_access, remote_access
 
 
@@ -43,7 +44,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
 def _announce(config: Config) -> None:
     """Say where the server is; gunicorn calls this when it listens."""
     for address in bind_addresses(config):
-        click.echo(f"dicomweb-server listens on http://{address}")
+        click.echo(f"dicomweb-server listens on {scheme(config)}://{address}")
     if remote_access(config) and not authentication_enabled(config):
         click.echo("Warning: everybody who reaches this server may see and change everything.")
 

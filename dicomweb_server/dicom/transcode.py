@@ -7,6 +7,7 @@ streams through; everything before and behind it is held in memory.
 import zlib
 from collections.abc import Iterable, Iterator
 from io import BytesIO
+from itertools import chain
 from struct import error
 
 from pydicom.dataset import Dataset
@@ -64,8 +65,11 @@ def convert(
     body = _Source(read, meta.end, size, deflated=source_syntax == DEFLATED)
     parts = _body(body, source_syntax, target_syntax, meta, pixel_data, dictionary)
     try:
+        # Most that cannot be rewritten shows at once: before the first byte went out.
+        first = next(parts, b"")
         yield write_meta(meta, target_syntax)
-        yield from _deflate(parts) if target_syntax == DEFLATED else parts
+        whole = chain((first,), parts)
+        yield from _deflate(whole) if target_syntax == DEFLATED else whole
     except _PYDICOM_ERRORS as problem:
         raise DicomError(f"The data set cannot be rewritten: {problem}.") from problem
 

@@ -1,6 +1,12 @@
 """What authors of blueprints use: permissions, negotiation, answers, errors, public URLs."""
 
-from dicomweb_server.http.access import current_context, current_identity, requires, scope_of
+from dicomweb_server.http.access import (
+    current_context,
+    current_identity,
+    current_scope,
+    requires,
+    scope_of,
+)
 from dicomweb_server.http.answers import (
     choose,
     file_answer,
@@ -10,6 +16,7 @@ from dicomweb_server.http.answers import (
     stream_answer,
 )
 from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.touched import is_noting, note_touched
 from dicomweb_server.http.urls import base_url
 
 __all__ = [
@@ -18,9 +25,12 @@ __all__ = [
     "choose",
     "current_context",
     "current_identity",
+    "current_scope",
     "file_answer",
+    "is_noting",
     "json_answer",
     "not_modified",
+    "note_touched",
     "ranged_answer",
     "requires",
     "scope_of",

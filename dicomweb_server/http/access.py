@@ -9,7 +9,8 @@ from flask import current_app, g
 
 from dicomweb_server.context import ServerContext
 from dicomweb_server.http.errors import HttpError
-from dicomweb_server.interfaces.auth import Action, Identity, Scope
+from dicomweb_server.interfaces.auth import NOTHING, Action, Identity, Scope
+from dicomweb_server.ps318.query_model import QueryLevel
 
 F = TypeVar("F", bound=Callable[..., Any])
 CONTEXT_KEY = "dicomweb_server"
@@ -41,13 +42,30 @@ def current_identity() -> Identity:
     return cast(Identity, g.identity)
 
 
+def current_scope() -> Scope:
+    """What the one who asks may use for the action that the view declares."""
+    return cast(Scope, g.scope)
+
+
 def scope_of(action: Action) -> Scope:
     """What the one who asks may use for an action; raises 403 when it is nothing."""
+    identity = current_identity()
     try:
-        scope = current_context().providers.authorizer.scope(current_identity(), action)
+        scope = current_context().providers.authorizer.scope(identity, action)
+        if not scope.everything or identity.limit is not None:
+            scope = _certain(scope if identity.limit is None else identity.limit.of(scope, action))
     except Exception as error:
         current_app.logger.exception("the authorizer failed")
         raise HttpError(403, "permission could not be determined") from error
-    if scope.nothing:
-        raise HttpError(403, f"{current_identity().user or 'nobody'} may not {action.value}")
+    if scope.nothing or (action is Action.ADMIN and not scope.everything):
+        raise HttpError(403, f"{identity.label or 'nobody'} may not {action.value}")
     return scope
+
+
+def _certain(scope: Scope) -> Scope:
+    """The scope; raises ValueError if the index could not tell what lies inside."""
+    index = current_context().index
+    for condition in scope.conditions():
+        if not index.answers(condition, QueryLevel.STUDY):
+            raise ValueError(f"the index has no column for {condition.tag}, which a scope names")
+    return NOTHING if scope.nothing else scope

@@ -11,6 +11,7 @@ import orjson
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from dicomweb_server.dicom import DicomError
 from dicomweb_server.interfaces.index import IndexFull, IndexUnavailable
 from dicomweb_server.interfaces.state import StateError
 from dicomweb_server.interfaces.storage import StorageError, StorageFull
@@ -100,6 +101,10 @@ def register_error_handlers(app: Flask) -> None:
     handlers: tuple[tuple[type[Exception], Any], ...] = (
         (HttpError, lambda e: error_answer(e.status, e.details, e.headers)),
         (Ps318Error, lambda e: error_answer(e.status, e.details)),
+        (
+            DicomError,
+            lambda e: error_answer(406, f"{e} The stored bytes can be had: transfer-syntax=*"),
+        ),
         (StorageFull, lambda e: error_answer(507, str(e))),
         (IndexFull, lambda e: error_answer(507, str(e))),
         (StorageError, lambda e: error_answer(503, str(e), {"Retry-After": "10"})),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import orjson
 
 from dicomweb_server.dicom import (
     DicomError,
@@ -60,6 +63,28 @@ class BulkService:
         found = (self._value(r, wanted) for r in self.index.instances(resource, scope))
         return [value for value in found if value is not None]
 
+    def everything(self, resource: Resource, scope: Scope) -> Iterator[tuple[str, BulkValue]]:
+        """Every bulk value of the resource's instances, with its path; pixel data too."""
+        for record, header in self.index.headers(resource, scope):
+            attributes = orjson.loads(header.replace(b"\x1f", b""))
+            for path in bulk_paths(attributes):
+                value = self._value(record, path)
+                if value is not None:
+                    yield path, value
+
+    def pixel_data(
+        self, resource: Resource, scope: Scope
+    ) -> Iterator[tuple[InstanceRecord, PixelData]]:
+        """The instances of a resource that have pixel data, and where it lies."""
+        for record in self.index.instances(resource, scope):
+            details = self.index.details(record.row)
+            if details is not None and details.pixel_data is not None:
+                yield record, PixelData.from_bytes(details.pixel_data)
+
+    def native(self, record: InstanceRecord, pixels: PixelData) -> BulkValue:
+        """Pixel data that are not encapsulated."""
+        return BulkValue(record, ((pixels.offset, pixels.length),), _word(record, pixels.vr))
+
     def _value(self, record: InstanceRecord, path: str) -> BulkValue | None:
         details = self.index.details(record.row)
         if details is None:
@@ -107,6 +132,16 @@ class BulkService:
             return b"".join(blobs.stream_range(self.read(value), 0, value.size))
 
         return load
+
+
+def bulk_paths(attributes: Mapping[str, Any]) -> Iterator[str]:
+    """The paths of all values that a header in the DICOM JSON model names by reference."""
+    for element in attributes.values():
+        if "BulkDataURI" in element:
+            yield str(element["BulkDataURI"])
+        elif element.get("vr") == "SQ":
+            for item in element.get("Value", ()):
+                yield from bulk_paths(item)
 
 
 def _word(record: InstanceRecord, vr: str) -> int:

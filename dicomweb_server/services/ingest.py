@@ -18,6 +18,7 @@ from dicomweb_server.dicom import DicomError, ParsedInstance
 from dicomweb_server.dicom.conformance import deviations
 from dicomweb_server.dicom.instance import first_text
 from dicomweb_server.dicom.transfer_syntaxes import is_uid
+from dicomweb_server.interfaces.auth import EVERYTHING, Scope
 from dicomweb_server.interfaces.index import (
     Added,
     BlobRef,
@@ -39,9 +40,11 @@ from dicomweb_server.interfaces.storage import (
 from dicomweb_server.ps318.store_response import (
     CANNOT_UNDERSTAND,
     DATA_SET_DOES_NOT_MATCH_SOP_CLASS_WARNING,
+    NOT_AUTHORIZED,
     OUT_OF_RESOURCES,
     PROCESSING_FAILURE,
 )
+from dicomweb_server.services.door import Door
 from dicomweb_server.services.limits import Room, patients_of
 from dicomweb_server.services.reading import Reading, ReadingOptions
 from dicomweb_server.services.storages import Storages
@@ -77,6 +80,7 @@ class Ingested:
     message: str = ""
     unavailable: bool = False
     size: int = 0
+    patient_id: str = ""
 
     @property
     def identified(self) -> bool:
@@ -113,7 +117,8 @@ def _refusal(error: Exception) -> _Refused:
 
 
 def _identity(parsed: ParsedInstance) -> Ingested:
-    return Ingested(parsed.study_uid, parsed.series_uid, parsed.sop_uid, parsed.sop_class_uid)
+    uids = (parsed.study_uid, parsed.series_uid, parsed.sop_uid, parsed.sop_class_uid)
+    return Ingested(*uids, patient_id=parsed.patient_id)
 
 
 class Part:
@@ -188,7 +193,7 @@ class Part:
         except _Refused as refused:
             self._refuse(refused, known)
             return
-        except StorageError as error:
+        except (StorageError, IndexFailure) as error:
             self._refuse(_refusal(error), known)
             return
         self._closed = True
@@ -226,8 +231,11 @@ class _Queued:
 class Batch:
     """The instances of one request, in order; `results` has one entry for each part."""
 
-    def __init__(self, service: IngestService, origin: Origin, study_uid: str | None) -> None:
+    def __init__(
+        self, service: IngestService, origin: Origin, study_uid: str | None, scope: Scope
+    ) -> None:
         self.service = service
+        self._door = Door(service.index, scope)
         self.origin = origin
         self.study_uid = study_uid
         self.results: list[Ingested] = []
@@ -273,6 +281,8 @@ class Batch:
                 f"the instance belongs to study {parsed.study_uid}, the request is for "
                 f"study {self.study_uid}",
             )
+        if not self._door.admits(parsed):
+            raise _Refused(NOT_AUTHORIZED, "you may not store this instance")
 
     def queue(self, position: int, known: Ingested, new: NewInstance, writer: BlobWriter) -> None:
         """The instance is complete; it is committed with those that follow."""
@@ -409,9 +419,14 @@ class IngestService:
         self.watchers: list[Callable[[Ingested], None]] = []
         """Called with what became of each instance, in the thread that took it in."""
 
-    def batch(self, origin: Origin, study_uid: str | None = None) -> Batch:
-        """Take in instances that arrive together; only those of `study_uid`, if it is given."""
-        return Batch(self, origin, study_uid)
+    def batch(
+        self, origin: Origin, study_uid: str | None = None, scope: Scope = EVERYTHING
+    ) -> Batch:
+        """Take in instances that arrive together and are inside of a scope.
+
+        Only those of `study_uid`, if it is given.
+        """
+        return Batch(self, origin, study_uid, scope)
 
     def judged(self, known: Ingested, parsed: ParsedInstance) -> Ingested:
         """With a warning if the instance is not to the letter and `StrictStore` wants to know."""

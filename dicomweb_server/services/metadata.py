@@ -57,9 +57,14 @@ class Version:
     fragments: tuple[tuple[InstanceRecord, bytes], ...] = ()
 
     def digest(self, *more: str) -> str:
-        """A short text that differs whenever an answer may differ."""
-        parts: tuple[str, ...] = (self.index_version, self.base_url, self.mode, repr(self.scope))
-        parts += (*self.fields, *more)
+        """A short text that differs whenever an answer may differ.
+
+        Which studies are visible the index's version says already: it was asked within the scope,
+        and who may see nothing has none. All who may see the same share one answer. Only the
+        series of a study to which a scope is restricted are not in that version.
+        """
+        parts: tuple[str, ...] = (self.index_version, self.base_url, self.mode)
+        parts += (repr(self.scope.series), *self.fields, *more)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 

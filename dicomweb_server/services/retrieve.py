@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from dicomweb_server.dicom import (
     CONVERTIBLE_SYNTAXES,
+    DicomError,
     PixelData,
     TagDictionary,
     can_convert,
@@ -18,6 +21,8 @@ from dicomweb_server.ps318.media_types import EXPLICIT_VR_LITTLE_ENDIAN
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services import blobs
 from dicomweb_server.services.storages import Storages
+
+log = logging.getLogger(__name__)
 
 AS_STORED = "*"
 
@@ -68,6 +73,16 @@ class RetrieveService:
     def _is_part_10(self, record: InstanceRecord) -> bool:
         """Whether the file begins as PS3.10 7.1 wants it."""
         return blobs.reader(self.storages, record)(128, 4) == b"DICM"
+
+    def content_at_best(self, delivery: Delivery) -> Iterator[bytes]:
+        """As `content`; the stored bytes if the file is too damaged to be converted."""
+        converted = self.content(delivery)
+        try:
+            first = next(converted, b"")
+        except DicomError as error:
+            log.warning("%s is sent as it is stored: %s", delivery.record.sop_uid, error)
+            return blobs.stream(self.storages, delivery.record)
+        return chain((first,), converted)
 
     def content(self, delivery: Delivery) -> Iterator[bytes]:
         """The bytes of the file; raises `BlobNotFound` before the first when they are gone."""

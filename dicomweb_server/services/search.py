@@ -107,7 +107,7 @@ class SearchService:
             found = self._index.search(query, scope, attributes=bool(extra) or query.include.all)
             if plain:
                 return [match.answer for match in found]
-            matches = [_Match(match, self._header_of(query, match)) for match in found]
+            matches = [_Match(match, self._header_of(query, scope, match)) for match in found]
         return [self._edited(query, match, extra, dropped) for match in matches]
 
     # --- filtering what the index cannot ---------------------------------------------------
@@ -190,11 +190,12 @@ class SearchService:
         known = match.header() if level is QueryLevel.INSTANCE else ready
         return {tag: _without_bulk(value) for tag, value in known.items()}
 
-    def _header_of(self, query: Query, match: Found) -> Callable[[], dict[str, Any]]:
-        """Reads the header of an instance below a match that fulfils the query."""
+    def _header_of(self, query: Query, scope: Scope, match: Found) -> Callable[[], dict[str, Any]]:
+        """Reads the header of a visible instance below a match that fulfils the query."""
 
         def read() -> dict[str, Any]:
-            header = self._index.representative(query.level, match.row, query.conditions)
+            conditions = (*query.conditions, *scope.of_series())
+            header = self._index.representative(query.level, match.row, conditions)
             loaded: dict[str, Any] = orjson.loads(header.replace(_PLACEHOLDER, b""))
             return loaded
 

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -30,9 +31,9 @@ def free_port() -> int:
         return port
 
 
-def _open(url: str, timeout: float) -> int:
+def _open(url: str, timeout: float, tls: ssl.SSLContext | None) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=timeout, context=tls) as answer:  # noqa: S310
             status: int = answer.status
             return status
     except urllib.error.HTTPError as error:
@@ -43,7 +44,8 @@ class RunningServer:
     """`dicomweb-server serve` as processes of their own, while the `with` block runs.
 
     `config`: options beside those that say where it listens and keeps its data. `folder`: where
-    the configuration, the data and the log lie; a temporary one if None.
+    the configuration, the data and the log lie; a temporary one if None. `tls`: how to reach a
+    server with `SslEnabled`.
     """
 
     def __init__(
@@ -52,7 +54,9 @@ class RunningServer:
         *,
         folder: Path | None = None,
         workers: int = 2,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         if folder is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="dicomweb-server-")
@@ -71,8 +75,9 @@ class RunningServer:
 
     @property
     def origin(self) -> str:
-        """`http://127.0.0.1:PORT`."""
-        return f"http://127.0.0.1:{self.port}"
+        """`http://127.0.0.1:PORT`, or `https://`."""
+        scheme = "https" if self.config.get("SslEnabled") else "http"
+        return f"{scheme}://127.0.0.1:{self.port}"
 
     @property
     def url(self) -> str:
@@ -107,7 +112,7 @@ class RunningServer:
             if process.poll() is not None:
                 raise RuntimeError(f"the server ended with {process.returncode}:\n{self.log}")
             with contextlib.suppress(OSError):
-                ready = _open(f"{self.origin}/health/ready", 5) == 200
+                ready = _open(f"{self.origin}/health/ready", 5, self._tls) == 200
                 if ready and len(self.workers()) == self.config["HttpWorkers"]:
                     return
             time.sleep(0.05)

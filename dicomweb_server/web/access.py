@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +19,7 @@ from dicomweb_server.interfaces.auth import (
     ANONYMOUS,
     Action,
     AuthenticationFailed,
+    AuthenticationUnavailable,
     Identity,
 )
 from dicomweb_server.settings import (
@@ -27,6 +28,7 @@ from dicomweb_server.settings import (
     REMOTE_ACCESS,
     REMOTE_ACCESS_OLD,
 )
+from dicomweb_server.web.cors import is_allowed
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,8 @@ def check_access(context: ServerContext) -> None:
     if not any(authenticator.ready for authenticator in authenticators):
         raise ConfigError(
             "clients must log in, but nobody can: add users to RegisteredUsers "
-            "(`dicomweb-server hash-password` makes their passwords), or say "
+            "(`dicomweb-server hash-password` makes their passwords), set up another login of "
+            "Authentication.Order, or say "
             '"AuthenticationEnabled": false if everybody who reaches the server may see '
             "and change everything"
         )
@@ -83,7 +86,7 @@ def install_access(app: Flask, context: ServerContext) -> None:
 
     def check() -> Response | None:
         view: Callable[..., Any] | None = current_app.view_functions.get(request.endpoint or "")
-        action = action_of(view) if view else None
+        action = g.action = action_of(view) if view else None
         if local_only:
             _check_local(config)
         g.identity = ANONYMOUS if must_log_in else _NOBODY_LOGS_IN
@@ -118,26 +121,41 @@ def _check_local(config: Config) -> None:
 
 
 def _log_in(context: ServerContext) -> Response | None:
-    challenges = []
+    """Ask each authenticator in order until one knows the credentials, or what is wrong with them.
+
+    None: somebody has logged in.
+    """
     for authenticator in context.providers.authenticators:
         try:
             identity = authenticator.authenticate(request)
         except AuthenticationFailed as error:
-            return _unauthorized(str(error), [authenticator.challenge()], error.retry_after)
+            instead = {authenticator.challenge(): error.challenge} if error.challenge else {}
+            return _unauthorized(context, str(error), instead, error.retry_after)
+        except AuthenticationUnavailable as error:
+            return error_answer(503, str(error), {"Retry-After": str(error.retry_after)})
         except Exception:
             log.exception("the authenticator %s failed", authenticator.name)
-            return _unauthorized("the login could not be checked", [authenticator.challenge()])
+            return _unauthorized(context, "the login could not be checked")
         if identity is not None:
             g.identity = identity
             return None
-        challenges.append(authenticator.challenge())
-    return _unauthorized("credentials are needed", challenges)
+    if "HTTP_AUTHORIZATION" in request.environ:
+        names = ", ".join(authenticator.name for authenticator in context.providers.authenticators)
+        return _unauthorized(context, f"the credentials are none of those taken here: {names}")
+    return _unauthorized(context, "credentials are needed")
 
 
-def _unauthorized(sentence: str, challenges: list[str], retry_after: int | None = None) -> Response:
+def _unauthorized(
+    context: ServerContext,
+    sentence: str,
+    instead: Mapping[str, str] = {},
+    retry_after: int | None = None,
+) -> Response:
+    """401 with the challenges of all; `instead` has those that say more this time."""
     answer = error_answer(401, sentence)
-    for challenge in challenges:
-        answer.headers.add("WWW-Authenticate", challenge)
+    usual = [authenticator.challenge() for authenticator in context.providers.authenticators]
+    for challenge in dict.fromkeys(usual):
+        answer.headers.add("WWW-Authenticate", instead.get(challenge, challenge))
     if retry_after is not None:
         answer.headers["Retry-After"] = str(retry_after)
     return answer
@@ -152,7 +170,7 @@ def _check_origin(config: Config) -> None:
     else:
         own = {origin(config, environ), f"http://{environ.get('HTTP_HOST', '')}"}
         own.add(f"https://{environ.get('HTTP_HOST', '')}")
-        foreign = named not in own
+        foreign = named not in own and not is_allowed(config, named)
     if foreign:
         site = urlsplit(named).netloc if named else "another site"
         raise HttpError(403, f"a page of {site[:100]} may not change anything here")

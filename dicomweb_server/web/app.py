@@ -15,10 +15,18 @@ from dicomweb_server.context import ServerContext
 from dicomweb_server.http.access import CONTEXT_KEY
 from dicomweb_server.http.errors import register_error_handlers
 from dicomweb_server.options import CORE_OPTIONS
-from dicomweb_server.plugins import DISABLED, PLUGINS, Extensions, load_extensions
+from dicomweb_server.plugins import (
+    DISABLED,
+    PLUGINS,
+    ExtensionError,
+    Extensions,
+    load_extensions,
+)
 from dicomweb_server.providers import build_context
 from dicomweb_server.settings import DESCRIBE_ERRORS, ENABLE, READ_ONLY, ROOT, slashed
 from dicomweb_server.web.access import check_access, check_routes, install_access
+from dicomweb_server.web.cors import install_cors
+from dicomweb_server.web.listeners import install_listeners
 from dicomweb_server.web.paths import tidy_paths
 from dicomweb_server.web.patients import patients_blueprint
 from dicomweb_server.web.requests import install_request_log
@@ -111,6 +119,7 @@ def build_app(context: ServerContext) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     install_request_log(app)
+    install_cors(app, context.config)
     install_access(app, context)
     register_error_handlers(app)
     app.register_blueprint(server)
@@ -119,19 +128,23 @@ def build_app(context: ServerContext) -> Flask:
     if config[ENABLE]:
         root = slashed(config[ROOT])
         app.register_blueprint(studies_blueprint(root, read_only=config[READ_ONLY]))
-    register_blueprints(app, context)
+    _register_blueprints(app, context)
     context.extensions.call("prepare_app", app=app, context=context)
+    install_listeners(app, context)
     check_routes(app)
     app.wsgi_app = tidy_paths(app.wsgi_app)  # type: ignore[method-assign, assignment]
     return app
 
 
-def register_blueprints(app: Flask, context: ServerContext) -> None:
-    """Add the routes of extensions."""
+def _register_blueprints(app: Flask, context: ServerContext) -> None:
+    """Add the routes of extensions, after those of the core: the first of a path wins."""
     for owner, blueprint in context.extensions.collect("register_blueprints", context=context):
         if not isinstance(blueprint, Blueprint):
-            raise ConfigError(f"extension {owner}: register_blueprints returned {blueprint!r}")
+            raise ExtensionError(
+                f"extension {owner}: register_blueprints must return Flask blueprints, "
+                f"found {blueprint!r}"
+            )
         try:
             app.register_blueprint(blueprint)
-        except ValueError as error:
-            raise ConfigError(f"extension {owner}: register_blueprints: {error}") from error
+        except (AssertionError, ValueError) as error:
+            raise ExtensionError(f"extension {owner}: {error}") from error

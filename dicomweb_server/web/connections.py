@@ -7,6 +7,7 @@ import html
 import re
 import selectors
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typing import Any
 import orjson
 
 from dicomweb_server.http.errors import describe
+from dicomweb_server.tls import TlsConnection
 
 _FAREWELL_SECONDS = 5.0
 _FAREWELL_BYTES = 64 << 20
@@ -25,6 +27,9 @@ _MESSAGE = re.compile(r"</h1>(.*?)</body>", re.DOTALL)
 
 def limit_silence(connection: socket.socket, seconds: int) -> None:
     """Reads fail after so many seconds without a byte, writes after so many without progress."""
+    if isinstance(connection, TlsConnection):
+        connection.limit(seconds)
+        return
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", seconds, 0))
     if connection.family in (socket.AF_INET, socket.AF_INET6):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
@@ -75,8 +80,12 @@ class Farewells:
     def add(self, connection: socket.socket) -> None:
         """Part from a connection; its last answer was handed to the kernel."""
         try:
-            connection.shutdown(socket.SHUT_WR)
             connection.setblocking(False)
+            if isinstance(connection, ssl.SSLSocket):
+                # Says that the answer was whole: some clients take an end without it for an attack.
+                with contextlib.suppress(OSError, ValueError):
+                    connection.unwrap()
+            connection.shutdown(socket.SHUT_WR)
             if len(self._open) >= _MOST_FAREWELLS:
                 raise OSError("too many")
             self._poller().register(connection, selectors.EVENT_READ, self._read)

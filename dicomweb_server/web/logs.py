@@ -24,7 +24,7 @@ class JsonFormatter(logging.Formatter):
         }
         if has_request_context():
             document["request_id"] = g.get("request_id", "")
-            document["user"] = getattr(g.get("identity"), "user", "")
+            document["user"] = getattr(g.get("identity"), "label", "")
         document |= getattr(record, "fields", {})
         if record.exc_info:
             document["exception"] = self.formatException(record.exc_info)

@@ -35,7 +35,7 @@ def install_request_log(app: Flask) -> None:
         if g.get("close_connection") or (answer.status_code >= 400 and unread):
             finish_early(answer)
         if access_log.isEnabledFor(logging.INFO):
-            user = getattr(g.get("identity"), "user", "") or "-"
+            user = getattr(g.get("identity"), "label", "") or "-"
             path = quote(request.path, safe=_PLAIN)
             milliseconds = (time.perf_counter() - g.started) * 1000
             access_log.info(

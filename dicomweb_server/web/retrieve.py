@@ -27,10 +27,12 @@ from dicomweb_server.http.answers import (
     with_etag,
 )
 from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.touched import is_noting, note_touched
 from dicomweb_server.http.urls import base_url
 from dicomweb_server.interfaces.index import InstanceRecord
+from dicomweb_server.interfaces.requests import Touched
 from dicomweb_server.ps318.accept import ANY, Offer
-from dicomweb_server.ps318.media_types import DICOM, DICOM_JSON, DICOM_XML, OCTET_STREAM
+from dicomweb_server.ps318.media_types import DICOM, DICOM_JSON, DICOM_XML, OCTET_STREAM, ZIP
 from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.ps318.query import parse_include_fields
@@ -38,7 +40,7 @@ from dicomweb_server.services import blobs
 from dicomweb_server.services.bulk import BulkValue
 from dicomweb_server.services.metadata import Version, compressed_pieces
 from dicomweb_server.services.retrieve import Delivery, RetrieveService
-from dicomweb_server.web import body
+from dicomweb_server.web import archives, body
 
 _COUNTED = 5000
 """Instances whose sizes are added up for a Content-Length; longer answers go out without."""
@@ -60,15 +62,16 @@ def _patients(records: Iterable[InstanceRecord]) -> str:
 # --- instances -----------------------------------------------------------------------------
 
 
-def _syntax(service: RetrieveService, resource: Resource) -> tuple[bool, str | None]:
-    """Whether the answer is multipart, and the transfer syntax that was negotiated."""
+def _syntax(service: RetrieveService, resource: Resource) -> tuple[Offer, str | None]:
+    """The form of the answer, and the transfer syntax that was negotiated."""
     many = Offer(DICOM, multipart=True, transfer_syntaxes=ANY, as_stored=True)
     offers = [many]
     if resource.instance is not None:
         offers.append(Offer(DICOM, transfer_syntaxes=ANY, as_stored=True))
+    offers.append(Offer(ZIP, transfer_syntaxes=ANY, as_stored=True))
     match = choose(offers)
     if match.transfer_syntax in (None, "*"):
-        return match.offer.multipart, match.transfer_syntax
+        return match.offer, match.transfer_syntax
     # A certain syntax is wanted: only now is it worth finding out which ones there are.
     possible = service.possible_syntaxes(resource, g.scope)
     exact = [
@@ -79,7 +82,15 @@ def _syntax(service: RetrieveService, resource: Resource) -> tuple[bool, str | N
     # Instances without a syntax in common can still be had as they are stored.
     stored = [Offer(o.media_type, o.multipart, frozenset(), as_stored=True) for o in offers]
     match = choose([*exact, *stored])
-    return match.offer.multipart, match.transfer_syntax
+    return match.offer, match.transfer_syntax
+
+
+def _note(resource: Resource, records: Iterable[InstanceRecord]) -> None:
+    """Tell who listens whose instances these are."""
+    if is_noting():
+        for patient_id in sorted({record.patient_id for record in records}):
+            uids = (resource.study, resource.series or "", resource.instance or "")
+            note_touched(Touched(*uids, patient_id))
 
 
 def retrieve(resource: Resource) -> Response:
@@ -89,9 +100,12 @@ def retrieve(resource: Resource) -> Response:
     page = list(islice(records, _COUNTED))
     if not page:
         raise _missing(resource)
-    multipart, syntax = _syntax(service, resource)
+    _note(resource, page)
+    offer, syntax = _syntax(service, resource)
     body.set_timeout()
-    if multipart:
+    if offer.media_type == ZIP:
+        return archives.answer(resource, syntax)
+    if offer.multipart:
         return _multipart(service, page, records, syntax)
     if len(page) > 1:
         raise HttpError(
@@ -178,7 +192,7 @@ def _part(
                 yield PART_END
                 return
     size = delivery.record.size if delivery.as_stored else None
-    content = service.content(delivery)
+    content = iter(service.content_at_best(delivery))
     # The first bytes come before the header: a file that is gone must not leave half a part.
     first = next(content, b"")
     yield encoder.part_header(DICOM, size)
@@ -205,6 +219,8 @@ def metadata(resource: Resource) -> Response:
     version = service.version(resource, g.scope, _base(), fields)
     if version is None:
         raise _missing(resource)
+    if is_noting():
+        _note(resource, islice(context.index.instances(resource, g.scope), _COUNTED))
     packed = offer.media_type != DICOM_XML and accepts_gzip()
     etag = version.digest(offer.media_type, "gzip" if packed else "")
     cached = not_modified(etag)
@@ -254,6 +270,7 @@ def bulk(resource: Resource, path: str) -> Response:
     values = service.find(resource, path, g.scope)
     if not values:
         raise HttpError(404, f"{resource.path} has no value at {path}")
+    _note(resource, [value.record for value in values])
     if len(values) > 1:
         raise HttpError(409, f"{_patients(v.record for v in values)} have it each")
     value = values[0]

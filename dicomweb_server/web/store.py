@@ -10,11 +10,13 @@ from flask import Response, g, request
 
 from dicomweb_server.dicom import STANDARD
 from dicomweb_server.dicom.xml_model import to_native_xml
-from dicomweb_server.http.access import current_context
+from dicomweb_server.http.access import current_context, current_scope
 from dicomweb_server.http.answers import choose
 from dicomweb_server.http.errors import error_answer
+from dicomweb_server.http.touched import is_noting, note_touched
 from dicomweb_server.http.urls import base_url
 from dicomweb_server.interfaces.index import Origin
+from dicomweb_server.interfaces.requests import Touched
 from dicomweb_server.ps318.accept import Offer
 from dicomweb_server.ps318.errors import PayloadTooLarge, UnsupportedMediaType
 from dicomweb_server.ps318.media_types import (
@@ -136,14 +138,23 @@ def store(study_uid: str | None) -> Response:
     media_type = _media_type()
     accepted = choose(_ANSWERS).offer
     body.set_timeout()
-    batch = current_context().services.ingest.batch(_origin(), study_uid)
+    batch = current_context().services.ingest.batch(_origin(), study_uid, current_scope())
     try:
         lost = _receive(batch, media_type)
         results = batch.commit()
     except BaseException:
         batch.abort()
         raise
+    _note(results)
     return _answer(results, lost, accepted)
+
+
+def _note(results: Sequence[Ingested]) -> None:
+    """Tell who listens what came, and what became of it."""
+    if is_noting():
+        for r in results:
+            uids = (r.study_uid, r.series_uid, r.sop_uid)
+            note_touched(Touched(*uids, r.patient_id, 0 if r.outcome else r.failure))
 
 
 def _media_type() -> MediaType:
@@ -170,7 +181,7 @@ def _media_type() -> MediaType:
 
 
 def _origin() -> Origin:
-    return Origin("STOW-RS", remote_address(), g.identity.user)
+    return Origin("STOW-RS", remote_address(), g.identity.label)
 
 
 def _receive(batch: Batch, media_type: MediaType) -> list[str]:

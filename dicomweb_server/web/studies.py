@@ -5,12 +5,45 @@ from __future__ import annotations
 from flask import Blueprint, Response, g
 
 from dicomweb_server.http.access import current_context, requires
+from dicomweb_server.http.description import describes
 from dicomweb_server.http.errors import HttpError
 from dicomweb_server.interfaces.auth import Action
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.ps318.query import QueryLevel
-from dicomweb_server.web import retrieve, search
+from dicomweb_server.web import capabilities, retrieve, search, values
 from dicomweb_server.web import store as storing
+
+_XML = 'multipart/related; type="application/dicom+xml"'
+_METADATA = ("application/dicom+json", _XML)
+_MATCHES = ("application/dicom+json", _XML)
+_STORED = ("application/dicom+json", "application/dicom+xml")
+_STORABLE = ('multipart/related; type="application/dicom"', "application/dicom")
+_INSTANCES = (*_STORABLE, "application/zip")
+_VALUES = ('multipart/related; type="application/octet-stream"', "application/octet-stream")
+_PIXELS = (*_VALUES[:1], 'multipart/related; type="image/*"')
+_FIELDS = (("includefield", "attributes to restrict the answer to; all of them if absent"),)
+_DICOMDIR = (("dicomdir", "true: names for media and a DICOMDIR in application/zip"),)
+_SEARCH = (
+    ("{attribute}", "a keyword, a tag or a path: what to match (PS3.4 C.2.2.2)"),
+    ("includefield", "more attributes to return: a list, or all"),
+    ("limit", "the most matches to return"),
+    ("offset", "matches to skip"),
+    ("fuzzymatching", "true: person names like the given one"),
+    ("emptyvaluematching", 'true: `""` finds attributes without a value'),
+    ("multiplevaluematching", "lists of values always match"),
+    ("orderby", "extension: attributes to sort by, `-` before one sorts downwards"),
+    ("totalcount", "extension: true adds X-Total-Count"),
+)
+
+
+def _capability_routes(routes: Blueprint) -> None:
+    @routes.route("/", methods=["GET", "OPTIONS"], provide_automatic_options=False)
+    @requires(Action.SEARCH)
+    @describes(
+        "What this service can do", produces=("application/vnd.sun.wadl+xml", "application/json")
+    )
+    def capabilities_of_service() -> Response:
+        return capabilities.answer()
 
 
 def _metadata_routes(routes: Blueprint) -> None:
@@ -18,13 +51,35 @@ def _metadata_routes(routes: Blueprint) -> None:
     @routes.get("/studies/<study>/series/<series>/metadata")
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/metadata")
     @requires(Action.READ)
+    @describes(
+        "The attributes of each instance, without bulk data", produces=_METADATA, query=_FIELDS
+    )
     def metadata(study: str, series: str | None = None, instance: str | None = None) -> Response:
         return retrieve.metadata(Resource(study, series, instance))
 
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/bulk/<path:path>")
     @requires(Action.READ)
+    @describes("The value of one attribute", produces=_VALUES)
     def bulk(study: str, series: str, instance: str, path: str) -> Response:
         return retrieve.bulk(Resource(study, series, instance), path)
+
+
+def _value_routes(routes: Blueprint) -> None:
+    @routes.get("/studies/<study>/bulkdata")
+    @routes.get("/studies/<study>/series/<series>/bulkdata")
+    @routes.get("/studies/<study>/series/<series>/instances/<instance>/bulkdata")
+    @requires(Action.READ)
+    @describes("All bulk data", produces=_VALUES[:1])
+    def bulk_data(study: str, series: str | None = None, instance: str | None = None) -> Response:
+        return values.bulk_data(Resource(study, series, instance))
+
+    @routes.get("/studies/<study>/pixeldata")
+    @routes.get("/studies/<study>/series/<series>/pixeldata")
+    @routes.get("/studies/<study>/series/<series>/instances/<instance>/pixeldata")
+    @requires(Action.READ)
+    @describes("All pixel data as stored", produces=_PIXELS)
+    def pixel_data(study: str, series: str | None = None, instance: str | None = None) -> Response:
+        return values.pixel_data(Resource(study, series, instance))
 
 
 def _retrieve_routes(routes: Blueprint) -> None:
@@ -32,6 +87,7 @@ def _retrieve_routes(routes: Blueprint) -> None:
     @routes.get("/studies/<study>/series/<series>")
     @routes.get("/studies/<study>/series/<series>/instances/<instance>")
     @requires(Action.READ)
+    @describes("The instances", produces=_INSTANCES, query=_DICOMDIR)
     def instances(study: str, series: str | None = None, instance: str | None = None) -> Response:
         return retrieve.retrieve(Resource(study, series, instance))
 
@@ -39,17 +95,20 @@ def _retrieve_routes(routes: Blueprint) -> None:
 def _search_routes(routes: Blueprint) -> None:
     @routes.get("/patients")
     @requires(Action.SEARCH)
+    @describes("Search for patients", produces=_MATCHES, query=_SEARCH)
     def search_patients() -> Response:
         return search.search(QueryLevel.PATIENT)
 
     @routes.get("/studies")
     @requires(Action.SEARCH)
+    @describes("Search for studies", produces=_MATCHES, query=_SEARCH)
     def search_studies() -> Response:
         return search.search(QueryLevel.STUDY)
 
     @routes.get("/series")
     @routes.get("/studies/<study>/series")
     @requires(Action.SEARCH)
+    @describes("Search for series", produces=_MATCHES, query=_SEARCH)
     def search_series(study: str | None = None) -> Response:
         return search.search(QueryLevel.SERIES, study)
 
@@ -57,6 +116,7 @@ def _search_routes(routes: Blueprint) -> None:
     @routes.get("/studies/<study>/instances")
     @routes.get("/studies/<study>/series/<series>/instances")
     @requires(Action.SEARCH)
+    @describes("Search for instances", produces=_MATCHES, query=_SEARCH)
     def search_instances(study: str | None = None, series: str | None = None) -> Response:
         return search.search(QueryLevel.INSTANCE, study, series)
 
@@ -65,6 +125,7 @@ def _store_routes(routes: Blueprint) -> None:
     @routes.post("/studies")
     @routes.post("/studies/<study>")
     @requires(Action.STORE)
+    @describes("Store instances", produces=_STORED, consumes=_STORABLE)
     def store(study: str | None = None) -> Response:
         return storing.store(study)
 
@@ -74,6 +135,7 @@ def _delete_routes(routes: Blueprint) -> None:
     @routes.delete("/studies/<study>/series/<series>")
     @routes.delete("/studies/<study>/series/<series>/instances/<instance>")
     @requires(Action.DELETE)
+    @describes("Delete", produces=())
     def remove(study: str, series: str | None = None, instance: str | None = None) -> Response:
         resource = Resource(study, series, instance)
         removed = current_context().services.removal.delete(resource, g.scope)
@@ -90,9 +152,11 @@ def _delete_routes(routes: Blueprint) -> None:
 def studies_blueprint(root: str, *, read_only: bool) -> Blueprint:
     """The Studies service below `root`; without storing and deleting if `read_only`."""
     routes = Blueprint("studies", __name__, url_prefix=root.rstrip("/") or None)
+    _capability_routes(routes)
     _search_routes(routes)
     _retrieve_routes(routes)
     _metadata_routes(routes)
+    _value_routes(routes)
     if not read_only:
         _store_routes(routes)
         _delete_routes(routes)

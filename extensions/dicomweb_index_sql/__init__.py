@@ -1,5 +1,8 @@
-"""The index and the state store on a SQL database: SQLite by default."""
+"""The index and the state store on a SQL database: SQLite by default, or PostgreSQL."""
 
+import click
+
+from dicomweb_index_sql.commands import move_index
 from dicomweb_index_sql.index import SqlIndex
 from dicomweb_index_sql.state import SqlStateStore
 from dicomweb_server import hookimpl
@@ -15,6 +18,11 @@ def register_indexes() -> list[type[Index]]:
 @hookimpl
 def register_state_stores() -> list[type[StateStore]]:
     return [SqlStateStore]
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    cli.add_command(move_index)
 
 
 __all__ = ["SqlIndex", "SqlStateStore"]

@@ -84,9 +84,23 @@ def of_level(level: QueryLevel) -> tuple[Searchable, ...]:
     return tuple(s for s in SEARCHABLE if s.level is level)
 
 
+_LONGEST = 600
+"""Characters by which indexed text is told apart: PostgreSQL's indexes take 2704 bytes."""
+
+
 def clean(value: str) -> str:
     """Text that every database can keep: PostgreSQL refuses NUL."""
     return value.replace("\0", "")
+
+
+def clip(searchable: Searchable, value: str) -> str:
+    """As much of a text as its column has, or is compared with."""
+    return value[:_LONGEST] if searchable.indexed and searchable.kind != "uid" else value
+
+
+def compared(value: str) -> str:
+    """A text that columns, which have no NUL, are compared with: with one it equals none."""
+    return value.replace("\0", "\N{SYMBOL FOR NULL}")
 
 
 def _text(values: list[Any]) -> str | None:
@@ -114,12 +128,17 @@ def column_values(searchable: Searchable, attributes: Attributes) -> dict[str, A
     values = list(attributes.get(searchable.tag, {}).get("Value", ()))
     name = searchable.column
     if searchable.kind == "name":
-        return {f"{name}_{group}": value for group, value in _name(values).items()}
+        return {
+            f"{name}_{group}": None if value is None else clip(searchable, value)
+            for group, value in _name(values).items()
+        }
     if searchable.kind == "number":
         return {name: _number(values)}
     text = _text(values)
     if searchable.kind == "text":
-        return {name: text, f"{name}_folded": None if text is None else fold(text)}
+        if text is None:
+            return {name: None, f"{name}_folded": None}
+        return {name: clip(searchable, text), f"{name}_folded": clip(searchable, fold(text))}
     if text is not None and searchable.kind in ("date", "time"):
         return {name: dates.first_moment("DA" if searchable.kind == "date" else "TM", text)}
     return {name: text}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, false, func, or_, true
 
-from dicomweb_index_sql.columns import BY_TAG, GROUPS, Searchable
+from dicomweb_index_sql.columns import BY_TAG, GROUPS, Searchable, clip, compared
 from dicomweb_index_sql.fuzzy import Rows, is_fuzzy
 from dicomweb_index_sql.fuzzy import clause as fuzzy_clause
 from dicomweb_index_sql.plans import Parameters, Shape, clause, plan
@@ -100,14 +101,15 @@ def term_of(condition: Condition) -> tuple[Term, tuple[Any, ...]]:
     """The term of a condition, and the values of its parameters."""
     if isinstance(condition.predicate, Rows):
         return Term(condition.tag, False, ("rows",)), (condition.predicate.keys,)
-    searchable = BY_TAG.get(condition.tag)
-    clean = _without_delimiters if searchable and searchable.kind == "name" else None
-    planned = plan(condition.predicate, clean)
-    return Term(condition.tag, _folded(condition.predicate), planned.shape), planned.values
+    planned = plan(condition.predicate, partial(_as_in_column, BY_TAG.get(condition.tag)))
+    values = tuple(compared(v) if isinstance(v, str) else v for v in planned.values)
+    return Term(condition.tag, _folded(condition.predicate), planned.shape), values
 
 
-def _without_delimiters(text: str) -> str:
-    return text.rstrip("^")
+def _as_in_column(searchable: Searchable | None, text: str) -> str:
+    if searchable is None:
+        return text
+    return clip(searchable, text.rstrip("^") if searchable.kind == "name" else text)
 
 
 def _folded(predicate: Predicate) -> bool:

@@ -18,13 +18,14 @@ _JUMP = 1_000_000_000
 
 
 def _file_of(database: Database) -> Path:
-    if not database.is_sqlite:
+    file = database.kind.file
+    if file is None:
         raise IndexUnavailable(
-            f"the index is on {database.url.get_backend_name()}: copy it with the tools of that "
-            f"database (pg_dump) first and the folders of the storages afterwards, and put both "
+            f"the index is on {database.kind.url.get_backend_name()}: copy it with the tools of "
+            f"that database (pg_dump) first and the folders of the storages afterwards, and put both "
             f"back in any order"
         )
-    return Path(str(database.url.database))
+    return file
 
 
 def copy_to(database: Database, target: Path) -> Iterator[BlobEntry]:

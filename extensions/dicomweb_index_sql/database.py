@@ -1,38 +1,39 @@
-"""The connection to the database: the one place that knows what is special about each kind."""
+"""The database of this process: connections that are kept, reads, transactions, numbers."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
+import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import (
-    BigInteger,
-    Connection,
-    Engine,
-    bindparam,
-    create_engine,
-    event,
-    select,
-    update,
-)
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import BigInteger, Connection, Engine, bindparam, select, update
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from dicomweb_index_sql.prepared import Cursor, Prepared
+from dicomweb_index_sql.kinds import Full, Kind, Trouble
+from dicomweb_index_sql.postgresql import PostgreSQL
+from dicomweb_index_sql.prepared import Cursor, Prepared, Row
 from dicomweb_index_sql.schema import counters
-from dicomweb_index_sql.turns import Turn
+from dicomweb_index_sql.sqlite import Sqlite
 from dicomweb_server.config import ConfigError
 from dicomweb_server.interfaces.index import IndexFull, IndexUnavailable
 
+R = TypeVar("R")
+
 SEQUENCE = "sequence"
+CONNECTIONS_DEFAULT = 8
+_TRIES = 5
+_POSSIBLE = (
+    "possible are sqlite:////var/lib/index.sqlite and postgresql://user:${PASSWORD}@host/database, "
+    "with special characters of the password percent-encoded"
+)
+_NOTHING: Mapping[str, Any] = {}
+_PING = Prepared(select(counters.c.value))
 _NEXT = Prepared(
     update(counters)
     .where(counters.c.name == SEQUENCE)
@@ -41,10 +42,32 @@ _NEXT = Prepared(
 )
 
 
-class Database:
-    """One database, with one pool of connections for each process that uses it.
+def parse_url(url: str) -> URL:
+    """The URL of a database; raises `ConfigError` without showing what may be a password."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):  # ValueError: of a port that is no number
+        raise ConfigError(f"Url is no database URL; {_POSSIBLE}") from None
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", *_POSTGRESQL):
+        raise ConfigError(f"Url names the database {parsed.drivername!r}; {_POSSIBLE}")
+    in_memory = (parsed.database or ":memory:").startswith((":memory:", "file:"))
+    if parsed.get_backend_name() == "sqlite" and in_memory:
+        raise ConfigError(
+            "Url names no file; processes share a SQLite database only as a file: expected for "
+            "example sqlite:////var/lib/index.sqlite"
+        )
+    return parsed
 
-    The engine is created on first use in each process: connections must not cross a fork.
+
+_POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")
+
+
+class Database:
+    """One database, with the connections of each process that uses it.
+
+    The engine is created on first use in each process: connections must not cross a fork. Taking
+    a connection out of SQLAlchemy's pool and giving it back costs as much as a small statement, so
+    idle ones are kept here.
     """
 
     def __init__(
@@ -52,180 +75,221 @@ class Database:
         url: str,
         *,
         busy_seconds: float = 30.0,
+        connections: int = CONNECTIONS_DEFAULT,
         unavailable: type[Exception] = IndexUnavailable,
         full: type[Exception] = IndexFull,
     ) -> None:
         """`unavailable` and `full` are what errors of the driver become."""
-        try:
-            self.url = make_url(url)
-        except ArgumentError as error:
-            raise ConfigError(
-                "Url is no database URL; expected for example sqlite:////var/lib/index.sqlite"
-            ) from error
-        try:
-            self.url.get_dialect()
-        except NoSuchModuleError as error:
-            raise ConfigError(
-                f"Url names the kind of database {self.url.drivername!r}, which SQLAlchemy does "
-                f"not know here; expected for example sqlite:////var/lib/index.sqlite"
-            ) from error
+        self.url = parse_url(url)
+        self.kind: Kind = (
+            PostgreSQL(self.url, busy_seconds, connections)
+            if self.url.drivername in _POSTGRESQL
+            else Sqlite(self.url, busy_seconds)
+        )
         self._unavailable = unavailable
         self._full = full
-        self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        if self.is_sqlite and (self.url.database or ":memory:").startswith((":memory:", "file:")):
-            raise ConfigError(
-                "Url names no file; processes share a SQLite database only as a file: expected "
-                "for example sqlite:////var/lib/index.sqlite"
-            )
         self._busy = busy_seconds
         self._lock = threading.Lock()
         self._engine: Engine | None = None
-        # Taking a connection out of SQLAlchemy's pool and giving it back costs as much as a small
-        # statement, so those that serve short reads, and the one that writes, stay out of it.
-        self._readers: list[_Reader] = []
-        self._writer: Connection | None = None
-        self._identity: tuple[int, int] | None = None
+        self._readers: list[_Session] = []
+        self._writers: list[_Session] = self._readers if self.kind.one_list else []
+        self._free = _places(self.kind)
         self._pid = 0
-        self._turn = Turn(f"{self.url.database}.turn")
 
     @property
     def engine(self) -> Engine:
         """The engine of this process; of the file that is there now, if it is one of SQLite."""
-        if self.is_sqlite:
-            self._look_for_the_file()
+        if self.kind.replaced():
+            self.close()
         if self._engine is None or self._pid != os.getpid():
             with self._lock:
                 if self._engine is None or self._pid != os.getpid():
-                    self._readers, self._writer = [], None
-                    self._engine = self._create()
+                    # Those of the parent process are not ours to use or to close.
+                    self._forget_sessions()
+                    self._free = _places(self.kind)
+                    self._engine = self.kind.create_engine()
                     self._pid = os.getpid()
         return self._engine
 
-    def _look_for_the_file(self) -> None:
-        """A file that was deleted while it was open takes writes, and loses them."""
-        try:
-            status = os.stat(self.url.database or "")  # noqa: PTH116  # twice in each request
-        except OSError:
-            if self._identity is not None:
-                raise self._unavailable(f"the index {self.url.database} is gone") from None
-            raise self._unavailable(
-                f"there is no database {self.url.database}: see StorageDirectory, IndexDirectory "
-                f"and Index.Url, or make one with `dicomweb-server migrate`"
-            ) from None
-        identity = (status.st_dev, status.st_ino)
-        if self._identity not in (None, identity):
-            self.close()  # another file took its place, for example a restored one
-        self._identity = identity
-
-    def create_file(self) -> None:
-        """Make the empty file of a new SQLite database; nothing else makes it."""
-        if not self.is_sqlite or self._identity is not None:
-            return
-        path = Path(str(self.url.database))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(0o640)
-        except OSError as error:
-            raise self._unavailable(
-                f"the database {path} cannot be made or written: {error.strerror}; see "
-                f"IndexDirectory, StorageDirectory and Index.Url"
-            ) from error
-
-    def _create(self) -> Engine:
-        if not self.is_sqlite:
-            try:
-                return create_engine(self.url, pool_size=10, max_overflow=50, pool_pre_ping=True)
-            except ModuleNotFoundError as error:
-                raise self._unavailable(
-                    f"the driver {error.name} of this kind of database is not installed"
-                ) from error
-        engine = create_engine(
-            self.url,
-            poolclass=QueuePool,
-            pool_size=16,
-            max_overflow=1024,
-            # The connection that was used last has its pages and statements ready.
-            pool_use_lifo=True,
-            connect_args={
-                "check_same_thread": False,
-                "timeout": self._busy,
-                "cached_statements": 256,
-            },
-        )
-        event.listen(engine, "connect", _prepare_sqlite)
-        return engine
+    def _forget_sessions(self) -> list[_Session]:
+        """Every idle connection; none of them is given out any more."""
+        sessions = [*self._readers, *([] if self.kind.one_list else self._writers)]
+        self._readers = []
+        self._writers = self._readers if self.kind.one_list else []
+        return sessions
 
     def close(self) -> None:
         """Give all connections of this process back."""
+        sessions = self._forget_sessions()
         if self._engine is not None and self._pid == os.getpid():
-            while self._readers:
-                self._readers.pop().close()
-            if self._writer is not None:
-                self._writer.close()
+            for session in sessions:
+                session.close()
             self._engine.dispose()
-        self._readers, self._writer, self._engine = [], None, None
+        self._engine = None
 
-    @contextmanager
-    def read(self, *, snapshot: bool = False) -> Iterator[Connection]:
-        """A connection for reading; with `snapshot` all statements see the same data."""
-        with self._translated(), self.engine.connect() as connection:
-            if not self.is_sqlite:
-                level = "REPEATABLE READ" if snapshot else "AUTOCOMMIT"
-                yield connection.execution_options(isolation_level=level)
-                return
-            # pysqlite is in autocommit mode (see _prepare_sqlite): transactions are explicit.
-            if snapshot:
-                connection.exec_driver_sql("BEGIN")
-            try:
-                yield connection
-            finally:
-                if snapshot:
-                    connection.exec_driver_sql("ROLLBACK")
+    # --- connections -----------------------------------------------------------------------
 
-    @contextmanager
-    def cursor(self) -> Iterator[Cursor]:
-        """A cursor for reading with prepared statements, each of which sees committed data."""
+    def _take(self, *, writing: bool = False) -> _Session:
+        """A connection for this thread alone; `_give` or `_drop` must follow."""
         engine = self.engine
-        with self._translated():
-            reader = self._take_reader(engine)
-            try:
-                yield reader.cursor
-            except BaseException:
-                reader.close()
-                raise
-            self._readers.append(reader)
-
-    def _take_reader(self, engine: Engine) -> _Reader:
+        if self._free is not None and not self._free.acquire(timeout=self._busy):
+            raise Trouble(
+                f"all {self.kind.limit} connections to the database are in use; more are possible "
+                f"with Index.Connections"
+            )
+        idle = self._writers if writing else self._readers
         try:
-            return self._readers.pop()
+            return idle.pop()
         except IndexError:
-            return _Reader(engine)
+            pass
+        try:
+            return _Session(engine, self.kind, self._free)
+        except BaseException:
+            if self._free is not None:
+                self._free.release()
+            raise
 
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that commits at the end, or leaves nothing when an exception passes.
+    def _give(self, session: _Session, *, writing: bool = False) -> None:
+        """Keep a connection for whoever comes next."""
+        (self._writers if writing else self._readers).append(session)
+        if session.place is not None:
+            session.place.release()
 
-        BEGIN IMMEDIATE: a deferred transaction that turns to writing late fails when another
-        process wrote meanwhile, however long the busy time-out is.
-        """
-        if not self.is_sqlite:
-            with self._translated(), self.engine.begin() as connection:
-                yield connection
+    def _failed(self, session: _Session, error: BaseException, *, writing: bool = False) -> None:
+        """Undo what was begun; raises `_Lost` when the connection broke."""
+        if self._is_of_caller(error) and session.undo():
+            self._give(session, writing=writing)
             return
-        with self._translated(), self._turn.taken():
-            engine = self.engine
-            connection = self._writer = self._writer or engine.connect()
-            raw = cursor_of(connection).raw
-            raw.execute("BEGIN IMMEDIATE")
+        lost = self.kind.is_lost(session.cursor)
+        if lost:
+            # Those that were idle meanwhile are of the same server.
+            for other in self._forget_sessions():
+                other.close()
+        self._discard(session)
+        if lost and isinstance(error, Exception) and not isinstance(error, Trouble):
+            raise _Lost from error
+
+    def _discard(self, session: _Session) -> None:
+        """Close a connection instead of keeping it."""
+        session.close()
+        if session.place is not None:
+            session.place.release()
+
+    def _is_of_caller(self, error: BaseException) -> bool:
+        """Whether the database had no part in it, as with a conflict of versions."""
+        ours = (Trouble, SQLAlchemyError, self.kind.driver_error())
+        return isinstance(error, Exception) and not isinstance(error, ours)
+
+    # --- reading ---------------------------------------------------------------------------
+
+    def fetch(self, statement: Prepared, values: Mapping[str, Any] = _NOTHING) -> list[Row]:
+        """The rows of a prepared statement, which sees what is committed.
+
+        A connection that turns out to be dead, for example since the server was restarted, is
+        replaced without anybody noticing.
+        """
+        with self.translated():
             try:
-                yield connection
-                raw.execute("COMMIT")
-                connection.rollback()  # SQLAlchemy's own idea of a transaction, now empty
-            except BaseException:
-                self._writer = None
-                connection.invalidate()  # which also rolls back
-                connection.close()
+                return self._fetch(statement, values)
+            except _Lost:
+                return self._fetch(statement, values)
+
+    def _fetch(self, statement: Prepared, values: Mapping[str, Any]) -> list[Row]:
+        session = self._take()
+        try:
+            rows = statement.rows(session.cursor, values)
+        except BaseException as error:
+            self._failed(session, error)
+            raise
+        self._give(session)
+        return rows
+
+    def read(self, work: Callable[[Connection], R], *, snapshot: bool = False) -> R:
+        """What `work` returns; with `snapshot` all its statements see the same data.
+
+        It is run again when the connection turns out to be dead.
+        """
+        with self.translated():
+            try:
+                return self._read(work, snapshot)
+            except _Lost:
+                return self._read(work, snapshot)
+
+    def _read(self, work: Callable[[Connection], R], snapshot: bool) -> R:
+        session = self._take()
+        try:
+            if snapshot:
+                session.cursor.command(self.kind.snapshot)
+            result = work(session.connection)
+            if snapshot:
+                session.cursor.command("COMMIT")
+        except BaseException as error:
+            self._failed(session, error)
+            raise
+        if session.settle():
+            self._give(session)
+        else:
+            self._discard(session)
+        return result
+
+    # --- writing ---------------------------------------------------------------------------
+
+    def transact(self, work: Callable[[Connection], R], *, alone: bool = True) -> R:
+        """What `work` returns, once all that it wrote is durable; nothing of it if it raises.
+
+        `alone`: nobody else takes numbers of the sequence meanwhile, so what it reads of the index
+        stays true. `work` is run again when the database gave it up for another transaction, or
+        when the connection broke before the commit.
+        """
+        with self.translated():
+            for attempt in range(_TRIES - 1):
+                try:
+                    return self._transact(work, alone)
+                except _Lost:
+                    if attempt:
+                        raise
+                except Exception as error:
+                    if not self.kind.may_repeat(error):
+                        raise
+                    time.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311
+            return self._transact(work, alone)
+
+    def _transact(self, work: Callable[[Connection], R], alone: bool) -> R:
+        with self.kind.turn():
+            session = self._take(writing=True)
+            try:
+                ticket = self.kind.begin(session.cursor, alone=alone)
+                result = work(session.connection)
+                intact = self._commit(session, ticket)
+            except BaseException as error:
+                self._failed(session, error, writing=True)
                 raise
+            if intact:
+                self._give(session, writing=True)
+            else:
+                self._discard(session)
+            return result
+
+    def _commit(self, session: _Session, ticket: int) -> bool:
+        """Commit; whether the connection can be used again."""
+        try:
+            self.kind.commit(session.cursor)
+        except self.kind.driver_error():
+            # The answer is lost, not necessarily the commit: to do it again could do it twice.
+            cursor = session.cursor
+            if not self.kind.is_lost(cursor) or not self.kind.was_committed(cursor, ticket):
+                raise
+            return False
+        return session.settle()
+
+    def wait_for_writers(self) -> None:
+        """Until nobody who began to write before may still commit.
+
+        A server can be at work on a commit whose client has lost the connection, and looks.
+        """
+        statement = self.kind.wait_for_writers
+        if statement:
+            self.read(lambda connection: connection.exec_driver_sql(statement).all())
 
     def allocate(self, cursor: Cursor, count: int) -> int:
         """The first of `count` numbers that were never given out before.
@@ -235,93 +299,93 @@ class Database:
         last = _NEXT.rows(cursor, {"count": count})[0][0]
         return int(last) - count + 1
 
+    # --- errors ----------------------------------------------------------------------------
+
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
         """Turns what drivers raise into the exceptions of the interface."""
         try:
             yield
-        except DBAPIError as error:
-            raise self._translate(str(error.orig)) from error
-        except self._driver_errors() as error:  # of a prepared statement
-            raise self._translate(str(error)) from error
-        except SQLAlchemyError as error:
-            raise self._unavailable(f"the database cannot be used: {error}") from error
-        except OSError as error:
+        except Exception as error:
+            told = self._told(error)
+            if told is None:
+                raise
+            raise told from error
+
+    def _told(self, error: BaseException) -> Exception | None:
+        """The exception of the interface for one of the driver; None for all others."""
+        if isinstance(error, _Lost) and error.__cause__ is not None:
+            error = error.__cause__
+        if isinstance(error, DBAPIError | self.kind.driver_error()):
+            error = self.kind.trouble(error)
+        if isinstance(error, Full):
+            return self._full(str(error))
+        if isinstance(error, Trouble):
+            return self._unavailable(str(error))
+        if isinstance(error, SQLAlchemyError):
+            return self._unavailable(f"the database cannot be used: {error}")
+        if isinstance(error, OSError):
             where = f"{error.filename}: " if error.filename else ""
-            raise self._unavailable(
-                f"the database cannot be used: {where}{error.strerror}"
-            ) from error
+            return self._unavailable(f"the database cannot be used: {where}{error.strerror}")
+        return None
 
-    def _driver_errors(self) -> type[Exception]:
-        engine = self._engine
-        return engine.dialect.loaded_dbapi.Error if engine is not None else sqlite3.Error
-
-    def _translate(self, message: str) -> Exception:
-        lower = message.lower()
-        if any(text in lower for text in _FULL):
-            return self._full("there is no room for the index to grow")
-        for text, sentence in _GONE:
-            if text in lower:
-                return self._unavailable(sentence)
-        return self._unavailable(f"the database failed: {message}")
+    def create(self) -> None:
+        """Make an empty database, if that is this program's to do."""
+        with self.translated():
+            self.kind.create()
 
     def ping(self) -> None:
         """Raise `IndexUnavailable` unless the database answers."""
-        with self.read() as connection:
-            connection.execute(select(counters.c.value)).first()
+        self.fetch(_PING)
 
 
-class _Reader:
-    """A connection in which every statement sees what is committed, and its one cursor."""
+class _Lost(Exception):
+    """A connection broke while nothing had been done for good."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._raw = engine.raw_connection()
-        self.cursor = Cursor(self._raw.cursor(), engine.dialect)
+
+class _Session:
+    """A connection in autocommit mode, and its cursor for prepared statements."""
+
+    def __init__(
+        self, engine: Engine, kind: Kind, place: threading.BoundedSemaphore | None
+    ) -> None:
+        self.connection = engine.connect()
+        self.cursor = self.connection.info["cursor"] = kind.cursor(self.connection)
+        self.place = place
+
+    def settle(self) -> bool:
+        """End what SQLAlchemy believes to be a transaction; ours ended before, if any.
+
+        Returns whether the connection can be used again.
+        """
+        try:
+            if self.connection.in_transaction():
+                self.connection.rollback()
+        except Exception:
+            return False
+        return True
+
+    def undo(self) -> bool:
+        """Undo a transaction; whether the connection can be used again."""
+        try:
+            self.cursor.command("ROLLBACK")
+        except Exception:
+            return False
+        return self.settle()
 
     def close(self) -> None:
-        """Give the connection up: what it was doing may have failed."""
+        """Close it: it is not used again."""
         with contextlib.suppress(Exception):
-            self._raw.invalidate()
+            self.connection.invalidate()
+        with contextlib.suppress(Exception):
+            self.connection.close()
 
 
 def cursor_of(connection: Connection) -> Cursor:
     """A cursor for prepared statements inside of the connection's transaction."""
-    return Cursor(connection.connection.cursor(), connection.dialect)
+    cursor: Cursor = connection.info["cursor"]
+    return cursor
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        "case_sensitive_like=ON",
-        "temp_store=MEMORY",
-        "cache_size=-4096",
-    ):
-        _pragma(cursor, pragma)
-    cursor.close()
-
-
-def _pragma(cursor: sqlite3.Cursor, pragma: str) -> None:
-    # Several processes that create the database at once meet "database is locked" here: the
-    # change to WAL does not wait for the busy time-out.
-    for attempt in range(100):
-        try:
-            cursor.execute(f"PRAGMA {pragma}")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or attempt == 99:
-                raise
-            time.sleep(0.05)
-
-
-_FULL = ("database or disk is full", "no space left", "disk full")
-_GONE = (
-    ("locked", "the database is locked by another program"),
-    ("readonly", "the database cannot be written: its file or folder is read-only"),
-    ("unable to open", "the database file cannot be opened"),
-    ("no such table", "the database has no tables yet: run `dicomweb-server migrate`"),
-    ("no such column", "the database has an older schema: run `dicomweb-server migrate`"),
-)
+def _places(kind: Kind) -> threading.BoundedSemaphore | None:
+    return None if kind.limit is None else threading.BoundedSemaphore(kind.limit)

@@ -91,8 +91,7 @@ def _names(database: Database, tag: str) -> Iterator[tuple[int, str]]:
     )
     statement, after = Prepared(page), 0
     while True:
-        with database.cursor() as cursor:
-            rows = statement.rows(cursor, {"after": after})
+        rows = database.fetch(statement, {"after": after})
         for key, *texts in rows:
             name = "=".join(text or "" for text in texts).rstrip("=")
             if name:

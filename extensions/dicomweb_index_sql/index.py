@@ -7,14 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
 
 from dicomweb_index_sql import copying, maintenance, migration, patients, reads, search
 from dicomweb_index_sql.conditions import answers
-from dicomweb_index_sql.database import Database, cursor_of
+from dicomweb_index_sql.database import cursor_of
 from dicomweb_index_sql.group_commit import GroupCommit
-from dicomweb_index_sql.options import BUSY_TIMEOUT, OPTIONS, database_url
+from dicomweb_index_sql.options import OPTIONS, open_database
 from dicomweb_index_sql.ordering import sorts
 from dicomweb_index_sql.reindexing import reindex
 from dicomweb_index_sql.schema import changes, instances, studies
@@ -44,13 +45,13 @@ _BLOB_PAGE = 5000
 
 
 class SqlIndex(Index):
-    """The index on SQLite (a file in `IndexDirectory`) or whatever `Index.Url` names."""
+    """The index on SQLite (a file in `IndexDirectory`) or PostgreSQL, if `Index.Url` names it."""
 
     name = "sql"
     options = OPTIONS
 
     def __init__(self, settings: Settings) -> None:
-        self.database = Database(database_url(settings), busy_seconds=settings[BUSY_TIMEOUT])
+        self.database = open_database(settings)
         self._commits: GroupCommit[_Job, list[Added]] = GroupCommit(self._add_all)
 
     def check(self) -> None:
@@ -68,27 +69,34 @@ class SqlIndex(Index):
 
     def _add_all(self, jobs: Sequence[_Job]) -> list[list[Added]]:
         batch = [(new, overwrite) for news, overwrite in jobs for new in news]
-        with self.database.write() as connection:
-            added = iter(BatchWriter(self.database, cursor_of(connection)).add(batch))
+        added = iter(
+            self.database.transact(
+                lambda connection: BatchWriter(self.database, cursor_of(connection)).add(batch)
+            )
+        )
         return [[next(added) for _ in news] for news, _ in jobs]
 
     def delete(self, resource: Resource, scope: Scope) -> list[BlobRef]:
         if scope.nothing:
             return []
-        with self.database.write() as connection:
-            return maintenance.delete_resource(self.database, connection, resource)
+        return self.database.transact(
+            lambda connection: maintenance.delete_resource(
+                self.database, connection, resource, scope
+            )
+        )
 
     def delete_patient(self, record: PatientRecord) -> list[BlobRef]:
-        with self.database.write() as connection:
-            return patients.delete_patient(self.database, connection, record)
+        return self.database.transact(
+            lambda connection: patients.delete_patient(self.database, connection, record)
+        )
 
     def relocate(self, moves: Sequence[tuple[BlobRef, BlobRef]]) -> set[BlobRef]:
-        with self.database.write() as connection:
-            return maintenance.relocate(connection, moves)
+        return self.database.transact(lambda connection: maintenance.relocate(connection, moves))
 
     def reindex(self, instances: Sequence[NewInstance]) -> int:
-        with self.database.write() as connection:
-            return reindex(self.database, connection, instances)
+        return self.database.transact(
+            lambda connection: reindex(self.database, connection, instances)
+        )
 
     # --- searching -------------------------------------------------------------------------
 
@@ -96,16 +104,16 @@ class SqlIndex(Index):
         return answers(condition, level)
 
     def search(self, query: Query, scope: Scope, *, attributes: bool = False) -> list[Found]:
-        return [] if scope.nothing else search.run(self.database, query, attributes=attributes)
+        return search.run(self.database, query, scope, attributes=attributes)
 
     def sorts(self, order: Order, level: QueryLevel) -> bool:
         return sorts(order, level)
 
     def count(self, query: Query, scope: Scope) -> int:
-        return 0 if scope.nothing else search.count(self.database, query)
+        return search.count(self.database, query, scope)
 
     def scan(self, query: Query, scope: Scope) -> Iterator[tuple[Found, bytes]]:
-        return iter(()) if scope.nothing else search.scan(self.database, query)
+        return search.scan(self.database, query, scope)
 
     def representative(
         self, level: QueryLevel, row: int, conditions: Sequence[Condition] = ()
@@ -115,19 +123,21 @@ class SqlIndex(Index):
     # --- retrieving ------------------------------------------------------------------------
 
     def version(self, resource: Resource, scope: Scope) -> str | None:
-        return None if scope.nothing else reads.version(self.database, resource)
+        return None if scope.nothing else reads.version(self.database, resource, scope)
 
     def transfer_syntaxes(self, resource: Resource, scope: Scope) -> frozenset[str]:
-        return frozenset() if scope.nothing else reads.transfer_syntaxes(self.database, resource)
+        if scope.nothing:
+            return frozenset()
+        return reads.transfer_syntaxes(self.database, resource, scope)
 
     def instances(self, resource: Resource, scope: Scope) -> Iterator[InstanceRecord]:
         if not scope.nothing:
-            for record, _ in reads.rows(self.database, resource, headers=False):
+            for record, _ in reads.rows(self.database, resource, scope, headers=False):
                 yield record
 
     def headers(self, resource: Resource, scope: Scope) -> Iterator[tuple[InstanceRecord, bytes]]:
         if not scope.nothing:
-            for record, packed in reads.rows(self.database, resource, headers=True):
+            for record, packed in reads.rows(self.database, resource, scope, headers=True):
                 yield record, zlib.decompress(packed)
 
     def details(self, row: int) -> Details | None:
@@ -139,18 +149,16 @@ class SqlIndex(Index):
         return iter(patients.read_patients(self.database))
 
     def patient(self, orthanc_id: str) -> PatientRecord | None:
-        with self.database.read() as connection:
-            return patients.find(connection, orthanc_id)
+        return self.database.read(lambda connection: patients.find(connection, orthanc_id))
 
     def changes(self, *, after: int = 0, limit: int = 100) -> list[Change]:
         statement = (
             select(changes).where(changes.c.seq > after).order_by(changes.c.seq).limit(limit)
         )
-        with self.database.read() as connection:
-            return [
-                Change(r.seq, r.kind, r.level, r.orthanc_id, r.date.replace(tzinfo=UTC))
-                for r in connection.execute(statement)
-            ]
+        return [
+            Change(r.seq, r.kind, r.level, r.orthanc_id, r.date.replace(tzinfo=UTC))
+            for r in self._rows(statement)
+        ]
 
     def statistics(self) -> Statistics:
         return maintenance.statistics(self.database)
@@ -172,8 +180,7 @@ class SqlIndex(Index):
                 .order_by(instances.c.id)
                 .limit(_BLOB_PAGE)
             )
-            with self.database.read() as connection:
-                page = connection.execute(statement).all()
+            page = self._rows(statement)
             for row in page:
                 yield BlobEntry(BlobRef(row.storage, row.blob), row.size, row.sha256)
             if len(page) < _BLOB_PAGE:
@@ -183,30 +190,23 @@ class SqlIndex(Index):
     def storages(self) -> frozenset[str]:
         # From one alias to the next by way of the index: DISTINCT would look at every row.
         found: list[str] = []
-        with self.database.read() as connection:
-            while True:
-                smallest = select(func.min(instances.c.storage))
-                if found:
-                    smallest = smallest.where(instances.c.storage > found[-1])
-                alias = connection.execute(smallest).scalar()
-                if alias is None:
-                    return frozenset(found)
-                found.append(alias)
+        while True:
+            smallest = select(func.min(instances.c.storage))
+            if found:
+                smallest = smallest.where(instances.c.storage > found[-1])
+            ((alias,),) = self._rows(smallest)
+            if alias is None:
+                return frozenset(found)
+            found.append(alias)
 
     def knows(self, blobs: Sequence[BlobRef]) -> set[BlobRef]:
         known: set[BlobRef] = set()
-        with self.database.read() as connection:
-            for part in chunks(blobs, 200):
-                statement = select(instances.c.storage, instances.c.blob).where(
-                    or_(
-                        *(
-                            tuple_(instances.c.storage, instances.c.blob)
-                            == tuple_(ref.storage, ref.key)
-                            for ref in part
-                        )
-                    )
-                )
-                known |= {BlobRef(*row) for row in connection.execute(statement)}
+        self.database.wait_for_writers()
+        for part in chunks(blobs, 200):
+            pair = tuple_(instances.c.storage, instances.c.blob)
+            wanted = [pair == tuple_(ref.storage, ref.key) for ref in part]
+            statement = select(instances.c.storage, instances.c.blob).where(or_(*wanted))
+            known |= {BlobRef(*row) for row in self._rows(statement)}
         return known
 
     def copy_to(self, target: Path) -> Iterator[BlobEntry]:
@@ -220,6 +220,9 @@ class SqlIndex(Index):
 
     def migrate(self) -> str:
         return migration.migrate(self.database)
+
+    def _rows(self, statement: Select[Any]) -> Sequence[Any]:
+        return self.database.read(lambda connection: connection.execute(statement).all())
 
 
 def _wanted(

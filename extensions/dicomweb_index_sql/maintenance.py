@@ -20,6 +20,7 @@ from dicomweb_index_sql.schema import (
 )
 from dicomweb_index_sql.statements import chunks, utc_now, write_changes
 from dicomweb_index_sql.writer import finish_series, finish_study
+from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import BlobRef, Statistics
 from dicomweb_server.ps318.paths import Resource
 
@@ -34,13 +35,12 @@ _DOOMED = select(
 )
 
 
-def _doomed(connection: Connection, resource: Resource) -> list[Any]:
+def _doomed(connection: Connection, resource: Resource, scope: Scope) -> list[Any]:
     """The instance rows of a resource."""
     named = parameters(resource)
-    parents = [
-        row[0]
-        for row in series_of(cursor_of(connection), Resource(resource.study, resource.series))
-    ]
+    of_series = {name: uid for name, uid in named.items() if name != "instance"}
+    parents_of, values = series_of(resource).at(of_series, scope)
+    parents = [row[0] for row in parents_of.rows(cursor_of(connection), values)]
     found: list[Any] = []
     for part in chunks(parents):
         of_part = _DOOMED.where(instances.c.series_row.in_(part))
@@ -51,10 +51,10 @@ def _doomed(connection: Connection, resource: Resource) -> list[Any]:
 
 
 def delete_resource(
-    database: Database, connection: Connection, resource: Resource
+    database: Database, connection: Connection, resource: Resource, scope: Scope
 ) -> list[BlobRef]:
-    """Delete the instances of a resource and what becomes empty; leave tombstones."""
-    return _delete(database, connection, _doomed(connection, resource))
+    """Delete the instances of a resource inside of a scope, and what becomes empty."""
+    return _delete(database, connection, _doomed(connection, resource, scope))
 
 
 def delete_instances(
@@ -197,14 +197,18 @@ def _first(modality: str | None) -> str:
 
 def verify(database: Database, *, repair: bool) -> list[str]:
     """Sentences about every study and series whose counts are wrong; mends them if asked."""
-    with database.read(snapshot=True) as connection:
-        wrong_series = dict(_wrong_series(connection))
-        wrong_studies = dict(_wrong_studies(connection))
+    wrong_series, wrong_studies = database.read(
+        lambda connection: (dict(_wrong_series(connection)), dict(_wrong_studies(connection))),
+        snapshot=True,
+    )
+
+    def mend(connection: Connection) -> None:
+        log: _LOG = []
+        recount(database, connection, wrong_series, wrong_studies, log)
+        write_changes(database, cursor_of(connection), log)
+
     if repair and (wrong_series or wrong_studies):
-        with database.write() as connection:
-            log: _LOG = []
-            recount(database, connection, wrong_series, wrong_studies, log)
-            write_changes(database, cursor_of(connection), log)
+        database.transact(mend)
     return [*wrong_studies.values(), *wrong_series.values()]
 
 
@@ -241,10 +245,13 @@ def _wrong_studies(connection: Connection) -> Iterator[tuple[int, str]]:
 
 def statistics(database: Database) -> Statistics:
     """How much there is."""
-    with database.read(snapshot=True) as connection:
-        counts = {
-            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-            for table in (patients, studies, series, instances)
-        }
-        size = connection.execute(select(func.coalesce(func.sum(studies.c.size), 0))).scalar_one()
+    return database.read(_statistics, snapshot=True)
+
+
+def _statistics(connection: Connection) -> Statistics:
+    counts = {
+        table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+        for table in (patients, studies, series, instances)
+    }
+    size = connection.execute(select(func.coalesce(func.sum(studies.c.size), 0))).scalar_one()
     return Statistics(**counts, size=int(size))

@@ -38,8 +38,7 @@ def _records(connection: Connection, statement: Select[Any]) -> list[PatientReco
 
 def read_patients(database: Database) -> list[PatientRecord]:
     """Every patient, the one first that was not stored to for longest."""
-    with database.read() as connection:
-        return _records(connection, _statement())
+    return database.read(lambda connection: _records(connection, _statement()))
 
 
 def find(connection: Connection, orthanc_id: str) -> PatientRecord | None:

@@ -47,15 +47,15 @@ def like(pattern: str) -> str:
     return pattern.replace("*", "%").replace("?", "_")
 
 
-def plan(predicate: Predicate, clean: Callable[[str], str] | None = None) -> Plan:
+def plan(predicate: Predicate, clean: Callable[[str], str]) -> Plan:
     """The plan of a predicate; `clean` brings single values into the form of the column."""
     match predicate:
         case AnyValue():
             return Plan(("any",))
         case Equals(value):
-            return Plan(("=",), (clean(value) if clean else value,))
+            return Plan(("=",), (clean(value),))
         case OneOf(values):
-            cleaned = tuple(clean(value) for value in values) if clean else tuple(values)
+            cleaned = tuple(clean(value) for value in values)
             return Plan(("in", len(cleaned)), cleaned)
         case Wildcard(pattern):
             return _wildcard(pattern)

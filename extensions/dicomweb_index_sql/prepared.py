@@ -9,12 +9,15 @@ expressions, and values pass through the processors of their column types.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from sqlalchemy import Executable
 from sqlalchemy.engine.interfaces import Dialect
 
 Row = tuple[Any, ...]
+Run = tuple[str, Any]
+"""A text, and its parameters in the form that the driver wants."""
 Process = Callable[[Any], Any]
 
 
@@ -97,19 +100,26 @@ class Prepared:
     def rows(self, cursor: Cursor, values: Mapping[str, Any] = {}) -> list[Row]:
         """All rows of one execution."""
         compiled = self._for(cursor.dialect)
-        cursor.raw.execute(compiled.text, compiled.parameters(values))
-        return compiled.processed(cursor.raw.fetchall())
+        return compiled.processed(cursor.query(compiled.text, compiled.parameters(values)))
 
     def run(self, cursor: Cursor, values: Mapping[str, Any]) -> int:
         """Execute once; the number of rows that were changed."""
         compiled = self._for(cursor.dialect)
-        cursor.raw.execute(compiled.text, compiled.parameters(values))
-        return int(cursor.raw.rowcount)
+        return cursor.run(compiled.text, compiled.parameters(values))
 
     def run_many(self, cursor: Cursor, rows: Iterable[Mapping[str, Any]]) -> None:
         """Execute for each row."""
         compiled = self._for(cursor.dialect)
-        cursor.raw.executemany(compiled.text, [compiled.parameters(row) for row in rows])
+        cursor.run_many(compiled.text, [compiled.parameters(row) for row in rows])
+
+    @staticmethod
+    def gather(
+        cursor: Cursor, asked: Sequence[tuple[Prepared, Mapping[str, Any]]]
+    ) -> list[list[Row]]:
+        """The rows of several statements, none of which needs another's."""
+        compiled = [(statement._for(cursor.dialect), values) for statement, values in asked]
+        found = cursor.gather([(each.text, each.parameters(values)) for each, values in compiled])
+        return [each.processed(rows) for (each, _), rows in zip(compiled, found, strict=True)]
 
 
 class Cursor:
@@ -120,3 +130,45 @@ class Cursor:
     def __init__(self, raw: Any, dialect: Dialect) -> None:
         self.raw = raw
         self.dialect = dialect
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection broke."""
+        return False
+
+    @property
+    def writer(self) -> str:
+        """What tells this connection from all others, ever."""
+        return ""
+
+    def next_ticket(self) -> int:
+        """What tells a transaction from the others of the connection."""
+        return 0
+
+    def command(self, text: str) -> str:
+        """Run a text without parameters; what it did, if the database says so."""
+        self.raw.execute(text)
+        return ""
+
+    def query(self, text: str, parameters: Any) -> list[Row]:
+        """The rows that a text returns."""
+        self.raw.execute(text, parameters)
+        rows: list[Row] = self.raw.fetchall()
+        return rows
+
+    def run(self, text: str, parameters: Any) -> int:
+        """How many rows a text changed."""
+        self.raw.execute(text, parameters)
+        return int(self.raw.rowcount)
+
+    def run_many(self, text: str, rows: Sequence[Any]) -> None:
+        """Run a text for each row of parameters."""
+        self.raw.executemany(text, rows)
+
+    def gather(self, runs: Sequence[Run]) -> list[list[Row]]:
+        """The rows of several texts."""
+        return [self.query(text, parameters) for text, parameters in runs]
+
+    def together(self) -> AbstractContextManager[None]:
+        """Within, changes may be sent without waiting for each."""
+        return nullcontext()

@@ -10,13 +10,17 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select, tuple_
+from sqlalchemy import BigInteger, Select, bindparam, select, tuple_
 
+from dicomweb_index_sql.columns import compared
 from dicomweb_index_sql.database import Database
-from dicomweb_index_sql.prepared import Cursor, Prepared, Row
+from dicomweb_index_sql.prepared import Prepared, Row
 from dicomweb_index_sql.schema import details, instances, series, studies
+from dicomweb_index_sql.scopes import Scoped
+from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import BlobRef, Details, InstanceRecord
 from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.ps318.query_model import QueryLevel
 
 PAGE = 200
 
@@ -26,8 +30,8 @@ _SERIES = (
     .where(studies.c.study_uid == bindparam("study"))
     .order_by(series.c.study_row, series.c.id)
 )
-_ALL_SERIES = Prepared(_SERIES)
-_ONE_SERIES = Prepared(_SERIES.where(series.c.series_uid == bindparam("series")))
+_ALL_SERIES = Scoped(_SERIES, QueryLevel.SERIES)
+_ONE_SERIES = Scoped(_SERIES.where(series.c.series_uid == bindparam("series")), QueryLevel.SERIES)
 
 _RECORD = (
     instances.c.id,
@@ -44,14 +48,18 @@ _RECORD = (
 _POSITION = tuple_(instances.c.sort_number, instances.c.id)
 
 
+def _number(name: str) -> Any:
+    return bindparam(name, type_=BigInteger)
+
+
 def _page(*more: Any) -> Select[Any]:
     statement = select(*_RECORD, *more).select_from(instances)
     if more:
         statement = statement.join(details, details.c.instance_row == instances.c.id)
     return (
         statement.where(
-            instances.c.series_row == bindparam("series_row"),
-            tuple_(bindparam("number"), bindparam("id")) < _POSITION,
+            instances.c.series_row == _number("series_row"),
+            tuple_(_number("number"), _number("id")) < _POSITION,
         )
         .order_by(instances.c.sort_number, instances.c.id)
         .limit(PAGE)
@@ -78,8 +86,8 @@ def _one_instance(*more: Any) -> Select[Any]:
     ).order_by(instances.c.id)
 
 
-_ONE = Prepared(_one_instance())
-_ONE_HEADER = Prepared(_one_instance(details.c.header))
+_ONE = Scoped(_one_instance(), QueryLevel.INSTANCE)
+_ONE_HEADER = Scoped(_one_instance(details.c.header), QueryLevel.INSTANCE)
 
 
 def parameters(resource: Resource) -> dict[str, str]:
@@ -89,7 +97,7 @@ def parameters(resource: Resource) -> dict[str, str]:
         "series": resource.series,
         "instance": resource.instance,
     }
-    return {name: uid for name, uid in named.items() if uid is not None}
+    return {name: compared(uid) for name, uid in named.items() if uid is not None}
 
 
 def _record(row: Row, patient_id: str | None, study_uid: str, series_uid: str) -> InstanceRecord:
@@ -109,26 +117,28 @@ def _record(row: Row, patient_id: str | None, study_uid: str, series_uid: str) -
     )
 
 
-def series_of(cursor: Cursor, resource: Resource) -> list[Row]:
-    """(id, patient_id, study_uid, series_uid) of the series of a resource, of each patient."""
-    statement = _ALL_SERIES if resource.series is None else _ONE_SERIES
-    return statement.rows(cursor, parameters(resource))
+def series_of(resource: Resource) -> Scoped:
+    """Finds (id, patient_id, study_uid, series_uid) of a resource's series, of each patient."""
+    return _ALL_SERIES if resource.series is None else _ONE_SERIES
+
+
+def _fetch(database: Database, statement: Scoped, resource: Resource, scope: Scope) -> list[Row]:
+    if scope.nothing:
+        return []
+    return database.fetch(*statement.at(parameters(resource), scope))
 
 
 def rows(
-    database: Database, resource: Resource, *, headers: bool
+    database: Database, resource: Resource, scope: Scope, *, headers: bool
 ) -> Iterator[tuple[InstanceRecord, bytes]]:
     """The instances of a resource in their order, each with its compressed header if asked."""
     if resource.instance is not None:
         statement = _ONE_HEADER if headers else _ONE
-        with database.cursor() as cursor:
-            found = statement.rows(cursor, parameters(resource))
-        for row in found:
+        for row in _fetch(database, statement, resource, scope):
             patient_id = row[len(_RECORD)]
             yield _record(row, patient_id, resource.study, resource.series or ""), row[-1]
         return
-    with database.cursor() as cursor:
-        parents = series_of(cursor, resource)
+    parents = _fetch(database, series_of(resource), resource, scope)
     for series_row, patient_id, study_uid, series_uid in parents:
         for row in _series_rows(database, series_row, headers=headers):
             yield _record(row, patient_id, study_uid, series_uid), row[-1]
@@ -138,8 +148,7 @@ def _series_rows(database: Database, series_row: int, *, headers: bool) -> Itera
     statement = _HEADERS if headers else _RECORDS
     number, last = _BEFORE_ALL, 0
     while True:
-        with database.cursor() as cursor:
-            page = statement.rows(cursor, {"series_row": series_row, "number": number, "id": last})
+        page = database.fetch(statement, {"series_row": series_row, "number": number, "id": last})
         yield from page
         if len(page) < PAGE:
             return
@@ -155,8 +164,7 @@ _DETAILS = Prepared(
 
 def read_details(database: Database, row: int) -> Details | None:
     """What was learnt from one file."""
-    with database.cursor() as cursor:
-        found = _DETAILS.rows(cursor, {"row": row})
+    found = database.fetch(_DETAILS, {"row": row})
     if not found:
         return None
     header, located, pixel_data = found[0]
@@ -185,36 +193,31 @@ _INSTANCE_VERSION = (
     )
     .order_by(instances.c.id)
 )
-_STUDY_PREPARED, _SERIES_PREPARED, _INSTANCE_PREPARED = map(
-    Prepared, (_STUDY_VERSION, _SERIES_VERSION, _INSTANCE_VERSION)
-)
+_STUDY_SCOPED = Scoped(_STUDY_VERSION, QueryLevel.STUDY)
+_SERIES_SCOPED = Scoped(_SERIES_VERSION, QueryLevel.SERIES)
+_INSTANCE_SCOPED = Scoped(_INSTANCE_VERSION, QueryLevel.INSTANCE)
 
 
-def version(database: Database, resource: Resource) -> str | None:
+def version(database: Database, resource: Resource, scope: Scope) -> str | None:
     """Row keys and revisions of a resource, one pair for each patient that has it."""
     if resource.instance is not None:
-        statement = _INSTANCE_PREPARED
+        statement = _INSTANCE_SCOPED
     elif resource.series is not None:
-        statement = _SERIES_PREPARED
+        statement = _SERIES_SCOPED
     else:
-        statement = _STUDY_PREPARED
-    with database.cursor() as cursor:
-        found = statement.rows(cursor, parameters(resource))
+        statement = _STUDY_SCOPED
+    found = _fetch(database, statement, resource, scope)
     return "-".join(f"{row:x}.{revision:x}" for row, revision in found) or None
 
 
-def transfer_syntaxes(database: Database, resource: Resource) -> frozenset[str]:
+def transfer_syntaxes(database: Database, resource: Resource, scope: Scope) -> frozenset[str]:
     """The distinct transfer syntaxes of a resource's instances."""
     if resource.instance is not None:
         return frozenset(
-            record.transfer_syntax for record, _ in rows(database, resource, headers=False)
+            record.transfer_syntax for record, _ in rows(database, resource, scope, headers=False)
         )
-    with database.cursor() as cursor:
-        parents = [row[0] for row in series_of(cursor, resource)]
-    with database.read() as connection:
-        statement = (
-            select(instances.c.transfer_syntax)
-            .where(instances.c.series_row.in_(parents))
-            .distinct()
-        )
-        return frozenset(connection.execute(statement).scalars())
+    parents = [row[0] for row in _fetch(database, series_of(resource), resource, scope)]
+    distinct = (
+        select(instances.c.transfer_syntax).where(instances.c.series_row.in_(parents)).distinct()
+    )
+    return database.read(lambda connection: frozenset(connection.execute(distinct).scalars()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -34,6 +36,13 @@ metadata = MetaData(
 
 # Keys are compared and sorted by code point on every database.
 KeyText = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+def _short(length: int) -> Any:
+    """Text that is short as a rule. SQLite keeps longer ones too, PostgreSQL would refuse them."""
+    return String(length).with_variant(Text(collation="C"), "postgresql")
+
+
 Id = BigInteger().with_variant(Integer(), "sqlite")
 Orthanc = String(44)
 
@@ -115,15 +124,15 @@ instances = Table(
     *_searchable(QueryLevel.INSTANCE),
     # Instances without a number come first; NULL would sort differently on each database.
     Column("sort_number", BigInteger, nullable=False),
-    Column("transfer_syntax", String(64), nullable=False),
+    Column("transfer_syntax", _short(64), nullable=False),
     Column("deflated", Boolean, nullable=False),
-    Column("storage", String(64), nullable=False),
-    Column("blob", String(255), nullable=False),
+    Column("storage", _short(64), nullable=False),
+    Column("blob", _short(255), nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("md5", String(32), nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("received", DateTime, nullable=False),
-    Column("origin", String(64), nullable=False),
+    Column("origin", _short(64), nullable=False),
     Column("remote_address", Text, nullable=False),
     Column("username", Text, nullable=False),
     Column("answer", LargeBinary, nullable=False),
@@ -155,8 +164,8 @@ changes = Table(
 tombstones = Table(
     "tombstones",
     metadata,
-    Column("storage", String(64), nullable=False),
-    Column("blob", String(255), nullable=False),
+    Column("storage", _short(64), nullable=False),
+    Column("blob", _short(255), nullable=False),
     Column("orthanc_id", Orthanc, nullable=False),
     Column("date", DateTime, nullable=False),
     PrimaryKeyConstraint("storage", "blob"),
@@ -165,7 +174,7 @@ tombstones = Table(
 documents = Table(
     "documents",
     metadata,
-    Column("namespace", String(128), primary_key=True),
+    Column("namespace", _short(128), primary_key=True),
     Column("key", KeyText, primary_key=True),
     Column("value", JSON, nullable=False),
     Column("version", BigInteger, nullable=False),
@@ -174,15 +183,15 @@ documents = Table(
 leases = Table(
     "leases",
     metadata,
-    Column("name", String(255), primary_key=True),
-    Column("holder", String(255), nullable=False),
+    Column("name", _short(255), primary_key=True),
+    Column("holder", _short(255), nullable=False),
     Column("expires", Float, nullable=False),
 )
 
 logs = Table(
     "logs",
     metadata,
-    Column("log", String(128), nullable=False),
+    Column("log", _short(128), nullable=False),
     Column("seq", Id, nullable=False),
     Column("value", JSON, nullable=False),
     PrimaryKeyConstraint("log", "seq"),

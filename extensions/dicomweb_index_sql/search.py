@@ -18,6 +18,8 @@ from dicomweb_index_sql.database import Database
 from dicomweb_index_sql.plans import Parameters, name
 from dicomweb_index_sql.prepared import Prepared, Row
 from dicomweb_index_sql.schema import details, instances, patients, series, studies
+from dicomweb_index_sql.scopes import ScopeShape, plan_of, scope_clauses
+from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import Found
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.query_model import Condition, Order, Query, QueryLevel
@@ -52,13 +54,14 @@ class _Form:
     paged: bool = False
     counted: bool = False
     order: tuple[Order, ...] = ()
+    scope: ScopeShape | None = None
 
     @property
     def columns(self) -> tuple[Any, ...]:
         if self.counted:
             return (func.count(),)
         if self.level is _P:
-            return _PATIENT
+            return _of_patients(scope_clauses(self.scope, _S) if self.scope else ())
         return (_ATTRIBUTES if self.attributes else _ANSWER)[self.level]
 
 
@@ -72,12 +75,16 @@ def _statement(form: _Form) -> Prepared:
         clauses[level_of(term.tag) or level].append(clause_of(term, take))
     sorted_by = [ordering.column_of(order.tag) for order in form.order]
     needed = {c.table for c in (*columns, *sorted_by) if isinstance(c, Column)}
+    if form.scope is not None and level is not _P:
+        needed |= {studies, series} if form.scope.series else {studies}
     statement: Select[Any] = select(*columns).select_from(_joined(level, clauses, needed))
     for of_level, conditions in clauses.items():
         if conditions and DEPTH[of_level] > DEPTH[level]:
             statement = statement.where(_below(level, of_level, conditions))
         elif conditions:
             statement = statement.where(*conditions)
+    if form.scope is not None:
+        statement = statement.where(*scope_clauses(form.scope, level))
     if form.counted:
         return Prepared(statement)
     statement = statement.order_by(*ordering.clauses(form.order), *_ORDER[level])
@@ -107,16 +114,14 @@ _ORDER: dict[QueryLevel, tuple[Any, ...]] = {
 }
 
 
-def _of_patient(number: Any) -> Any:
-    """A number of a patient's studies, series or instances."""
-    return select(number).where(studies.c.patient_row == patients.c.id).scalar_subquery()
+def _of_patients(visible: Sequence[ColumnElement[bool]]) -> tuple[Any, ...]:
+    """The columns of patients: with the numbers of their studies that are visible."""
+    of_patient = studies.c.patient_row == patients.c.id
+    numbers = (func.count(), *map(func.sum, (studies.c.series_count, studies.c.instance_count)))
+    counted = (select(each).where(of_patient, *visible).scalar_subquery() for each in numbers)
+    return (patients.c.id, patients.c.attributes, *counted)
 
 
-_PATIENT = (
-    *(patients.c.id, patients.c.attributes, _of_patient(func.count())),
-    _of_patient(func.sum(studies.c.series_count)),
-    _of_patient(func.sum(studies.c.instance_count)),
-)
 _ANSWER: dict[QueryLevel, tuple[Any, ...]] = {
     level: (TABLES[level].c.id, TABLES[level].c.answer) for level in (_S, _E, _I)
 }
@@ -143,42 +148,54 @@ def _terms(conditions: Sequence[Condition]) -> tuple[tuple[Term, ...], dict[str,
     return tuple(terms), values
 
 
-def _prepared(database: Database, query: Query) -> tuple[tuple[Term, ...], dict[str, Any]] | None:
-    """The terms of a query and the values of their parameters; None if nothing can match."""
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """The terms of a search, the values of all parameters, and the shape of its scope."""
+
+    terms: tuple[Term, ...]
+    values: dict[str, Any]
+    scope: ScopeShape | None
+
+
+def _prepared(database: Database, query: Query, scope: Scope) -> _Search | None:
+    """What decides about a statement, and its values; None if nothing can match."""
+    if scope.nothing:
+        return None
     availability = [c for c in query.conditions if c.tag == sets.INSTANCE_AVAILABILITY]
     if not all(c.is_universal or c.matches_values(["ONLINE"]) for c in availability):
         return None
     wanted = [c for c in query.conditions if not c.is_universal and c not in availability]
-    return _terms(
+    terms, values = _terms(
         [fuzzy.resolved(database, c) if fuzzy.is_fuzzy(c.predicate) else c for c in wanted]
     )
+    if scope.everything:
+        return _Search(terms, values, None)
+    plan = plan_of(scope)
+    return _Search(terms, {**values, **plan.values}, plan.shape)
 
 
-def count(database: Database, query: Query) -> int:
-    """How many matches there are."""
-    prepared = _prepared(database, query)
-    if prepared is None:
+def count(database: Database, query: Query, scope: Scope) -> int:
+    """How many matches there are inside of a scope."""
+    found = _prepared(database, query, scope)
+    if found is None:
         return 0
-    terms, values = prepared
-    with database.cursor() as cursor:
-        rows = _statement(_Form(query.level, terms, counted=True)).rows(cursor, values)
-    return int(rows[0][0])
+    form = _Form(query.level, found.terms, counted=True, scope=found.scope)
+    return int(database.fetch(_statement(form), found.values)[0][0])
 
 
-def run(database: Database, query: Query, *, attributes: bool) -> list[Found]:
-    """Matches in a stable order."""
-    prepared = _prepared(database, query)
-    if prepared is None:
+def run(database: Database, query: Query, scope: Scope, *, attributes: bool) -> list[Found]:
+    """Matches inside of a scope in a stable order."""
+    found = _prepared(database, query, scope)
+    if found is None:
         return []
-    terms, values = prepared
+    values = found.values
     paged = query.limit is not None or query.offset > 0
     if paged:
         # SQLite has no OFFSET without LIMIT.
         values["limit"] = _EVERYTHING if query.limit is None else query.limit
         values["offset"] = query.offset
-    statement = _statement(_Form(query.level, terms, attributes, paged, order=query.order))
-    with database.cursor() as cursor:
-        rows = statement.rows(cursor, values)
+    form = _Form(query.level, found.terms, attributes, paged, order=query.order, scope=found.scope)
+    rows = database.fetch(_statement(form), values)
     if query.level is _P:
         return [Found(row[0], texts.patient_answer(row[1], row[2:]), (row[1],)) for row in rows]
     if not attributes:
@@ -198,12 +215,13 @@ def _ready(row: Row) -> tuple[bytes, ...]:
     return (*attributes, orjson.dumps(computed))
 
 
-def scan(database: Database, query: Query) -> Iterator[tuple[Found, bytes]]:
-    """Every match with the header of each instance below it."""
+def scan(database: Database, query: Query, scope: Scope) -> Iterator[tuple[Found, bytes]]:
+    """Every match inside of a scope with the header of each visible instance below it."""
     offset = 0
     while True:
-        page = run(database, replace(query, limit=_SCAN_PAGE, offset=offset), attributes=True)
-        yield from _with_headers(database, query.level, page)
+        part = replace(query, limit=_SCAN_PAGE, offset=offset)
+        page = run(database, part, scope, attributes=True)
+        yield from _with_headers(database, query.level, page, scope.series)
         if len(page) < _SCAN_PAGE:
             return
         offset += _SCAN_PAGE
@@ -219,8 +237,12 @@ def _under(level: QueryLevel, row: Any) -> ColumnElement[bool]:
     return found
 
 
+def _rows(database: Database, statement: Select[Any]) -> Sequence[Any]:
+    return database.read(lambda connection: connection.execute(statement).all())
+
+
 def _with_headers(
-    database: Database, level: QueryLevel, page: Sequence[Found]
+    database: Database, level: QueryLevel, page: Sequence[Found], visible: Sequence[str]
 ) -> Iterator[tuple[Found, bytes]]:
     for found in page:
         last = 0
@@ -232,8 +254,10 @@ def _with_headers(
                 .order_by(instances.c.id)
                 .limit(_SCAN_PAGE)
             )
-            with database.read() as connection:
-                rows = connection.execute(statement).all()
+            if visible:
+                of_series = select(series.c.id).where(series.c.series_uid.in_(visible))
+                statement = statement.where(instances.c.series_row.in_(of_series))
+            rows = _rows(database, statement)
             for row in rows:
                 yield found, zlib.decompress(row.header)
             if len(rows) < _SCAN_PAGE:
@@ -264,8 +288,7 @@ def representative(
 ) -> bytes:
     """The header of the first instance below a row that fulfils what is asked of children."""
     terms, values = _terms([c for c in conditions if _is_below(c, level)])
-    with database.cursor() as cursor:
-        found = _representing(level, terms).rows(cursor, {**values, "row": row})
+    found = database.fetch(_representing(level, terms), {**values, "row": row})
     return zlib.decompress(found[0][0]) if found else b"{}"
 
 

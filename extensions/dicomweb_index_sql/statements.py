@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import String, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, String, Table, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from dicomweb_index_sql.database import Database
 from dicomweb_index_sql.prepared import Cursor, Prepared
@@ -67,6 +68,13 @@ def _update(table: Table) -> Prepared:
 _STORED = (patients, studies, series, instances, details, changes)
 INSERT = {table.name: Prepared(insert(table), table.columns.keys()) for table in _STORED}
 UPDATE = {table.name: _update(table) for table in (studies, series, instances, details)}
+
+
+def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Insert a row unless its key is there already; whether it was not."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).values(values).on_conflict_do_nothing()
+    return connection.execute(statement.returning(*table.primary_key)).first() is not None
 
 
 def write_changes(database: Database, cursor: Cursor, log: Log) -> None:

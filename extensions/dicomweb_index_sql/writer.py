@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,9 @@ import orjson
 from sqlalchemy import Table
 
 from dicomweb_index_sql import answers
-from dicomweb_index_sql.columns import clean, column_values, of_level
+from dicomweb_index_sql.columns import BY_TAG, clean, column_values, of_level
 from dicomweb_index_sql.database import Database
-from dicomweb_index_sql.prepared import Cursor
+from dicomweb_index_sql.prepared import Cursor, Prepared
 from dicomweb_index_sql.schema import (
     instances,
     patients,
@@ -89,7 +89,8 @@ class BatchWriter:
             self._one(new, overwrite, known)
             for (new, overwrite), known in zip(batch, ids, strict=True)
         ]
-        self._flush()
+        with self.cursor.together():
+            self._flush()
         return results
 
     def _next_number(self) -> int:
@@ -99,24 +100,33 @@ class BatchWriter:
 
     def _load(self, ids: Sequence[OrthancIds]) -> None:
         """What the database has of these instances and their parents."""
-        for row in self._select(instances, {i.instance for i in ids}):
-            self.known[row["orthanc_id"]] = row
-        for row in self._select(studies, {i.study for i in ids}):
-            self.studies[row["orthanc_id"]] = _Parent(row, fresh=False)
+        found = self._select(
+            {instances: {i.instance for i in ids}, studies: {i.study for i in ids}}
+        )
+        self.known = {row["orthanc_id"]: row for row in found[instances]}
+        self.studies = {r["orthanc_id"]: _Parent(r, fresh=False) for r in found[studies]}
         known = self.studies.keys()
         # A new study has no series, and a known one has its patient.
-        for row in self._select(series, {i.series for i in ids if i.study in known}):
-            self.series[row["orthanc_id"]] = _Parent(row, fresh=False)
-        for row in self._select(patients, {i.patient for i in ids if i.study not in known}):
-            self.patients[row["orthanc_id"]] = row
+        of_known = {i.series for i in ids if i.study in known}
+        found = self._select(
+            {series: of_known, patients: {i.patient for i in ids if i.study not in known}}
+        )
+        self.series = {row["orthanc_id"]: _Parent(row, fresh=False) for row in found[series]}
+        self.patients = {row["orthanc_id"]: row for row in found[patients]}
 
-    def _select(self, table: Table, ids: set[str]) -> Iterable[Row]:
-        for part in chunks(sorted(ids)):
-            names, statement, size = lookup(table.name, len(part))
-            padded = [*part, *[part[0]] * (size - len(part))]
-            values = {f"id{i}": key for i, key in enumerate(padded)}
-            for row in statement.rows(self.cursor, values):
-                yield dict(zip(names, row, strict=True))
+    def _select(self, wanted: Mapping[Table, set[str]]) -> dict[Table, list[Row]]:
+        """The rows of each table that have the given identifiers."""
+        asked = [(table, part) for table, ids in wanted.items() for part in chunks(sorted(ids))]
+        found: dict[Table, list[Row]] = {table: [] for table in wanted}
+        looked = [lookup(table.name, len(part)) for table, part in asked]
+        runs = [
+            (statement, {f"id{i}": part[min(i, len(part) - 1)] for i in range(size)})
+            for (_, statement, size), (_, part) in zip(looked, asked, strict=True)
+        ]
+        pages = Prepared.gather(self.cursor, runs)
+        for (table, _), (names, _, _), rows in zip(asked, looked, pages, strict=True):
+            found[table] += [dict(zip(names, row, strict=True)) for row in rows]
+        return found
 
     def _one(self, new: NewInstance, overwrite: Overwrite, ids: OrthancIds) -> Added:
         known = self.known.get(ids.instance)
@@ -249,7 +259,7 @@ class BatchWriter:
             "study_row": study.row["id"],
             "series_row": parent.row["id"],
             "sort_number": columns["instance_number"] or 0,
-            "transfer_syntax": parsed.transfer_syntax,
+            "transfer_syntax": clean(parsed.transfer_syntax),
             "deflated": parsed.deflated,
             "storage": new.blob.storage,
             "blob": new.blob.key,
@@ -258,7 +268,7 @@ class BatchWriter:
             "sha256": new.sha256,
             "received": new.received,
             "origin": new.origin.kind,
-            "remote_address": new.origin.remote_address,
+            "remote_address": clean(new.origin.remote_address),
             "username": clean(new.origin.user),
             "answer": answers.instance_answer(
                 parents,
@@ -368,8 +378,9 @@ def _detail_row(new: NewInstance, instance_row: int) -> Row:
 
 
 def _modality(new: NewInstance) -> str:
-    values = new.parsed.attributes.get(MODALITY, {}).get("Value") or [""]
-    return str(values[0] or "")
+    """The first modality as its column has it, so that counting again finds the same."""
+    value = column_values(BY_TAG[MODALITY], new.parsed.attributes)["modality"]
+    return (value or "").split("\\")[0]
 
 
 def _with(values: list[str], value: str) -> list[str]:

@@ -65,7 +65,10 @@ def test_the_authenticator_is_the_lock_of_a_server(tmp_path):
     config = {
         "Plugins": [str(plugin)],
         "AuthenticationEnabled": True,
-        "Authentication": {"Order": ["token", "basic"], "token": {"Tokens": {"viewer": "abc"}}},
+        "Authentication": {
+            "Order": ["plain-token", "basic"],
+            "plain-token": {"Tokens": {"viewer": "abc"}},
+        },
         "RegisteredUsers": {"alice": "secret"},
     }
     with temporary_app(tmp_path, config) as app:

@@ -5,9 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 from dicomweb_storage_memory import MemoryStore
+from flask import Blueprint
 
 from dicomweb_server import hookimpl, plugins
 from dicomweb_server.config import ConfigError, Option, text
+from dicomweb_server.http import current_context, requires
+from dicomweb_server.interfaces.auth import Action
 from dicomweb_server.interfaces.storage import BlobStore
 from dicomweb_server.plugins import load_extensions
 from dicomweb_server.testing.apps import context_of, temporary_app
@@ -291,8 +294,8 @@ def test_disabling_one_of_two_lets_the_other_work(tmp_path):
         ({"Storages": {"a": {"Type": "s3"}}}, ("Storages.a", "'s3'", "filesystem", "memory")),
         ({"Index": {"Type": "mongo"}}, ("Index", "'mongo'", "sql")),
         ({"StateStore": {"Type": "redis"}}, ("StateStore", "'redis'", "sql")),
-        ({"Authorization": {"Type": "rules"}}, ("Authorization", "'rules'", "allow-authent")),
-        ({"Authentication": {"Order": ["oidc"]}}, ("Authentication.Order", "'oidc'", "basic")),
+        ({"Authorization": {"Type": "casbin"}}, ("Authorization", "'casbin'", "allow-authent")),
+        ({"Authentication": {"Order": ["ldap"]}}, ("Authentication.Order", "'ldap'", "basic")),
         ({"DicomWeb": {"StudiesMetadata": "Fulll"}}, ("StudiesMetadata", "'Fulll'", "Full")),
         ({"DefaultStorage": "b"}, ("DefaultStorage", "'b'", "default")),
         ({"Index": {"Tpye": "sql"}}, ("Index", "Tpye", "Url")),
@@ -423,3 +426,59 @@ def test_a_namespace_of_functions_is_an_extension(tmp_path):
     mine = SimpleNamespace(register_storages=hookimpl(lambda: [storage("mine")]))
     context = start(tmp_path, {"Storages": {"default": {"Type": "mine"}}}, mine=mine)
     assert context.providers.storages["default"].name == "mine"
+
+
+# --- blueprints ----------------------------------------------------------------------------
+
+
+def with_blueprint(view, name="mine", path="/mine"):
+    class Extension:
+        @hookimpl
+        def register_blueprints(self, context):
+            routes = Blueprint(name, __name__)
+            routes.add_url_rule(path, "view", view)
+            return [routes]
+
+    return [("mine", Extension())]
+
+
+def test_an_extension_adds_routes(tmp_path):
+    @requires(Action.SEARCH)
+    def view():
+        return {"port": current_context().config.values.get("HttpPort", 0)}
+
+    with temporary_app(tmp_path, {"HttpPort": 9}, extensions=with_blueprint(view)) as app:
+        assert app.test_client().get("/mine").json == {"port": 9}
+
+
+def test_a_route_of_the_core_wins(tmp_path):
+    view = requires(Action.PUBLIC)(lambda: "other")
+    extensions = with_blueprint(view, path="/extensions")
+    with temporary_app(tmp_path, extensions=extensions) as app:
+        assert "in use" in app.test_client().get("/extensions").json
+
+
+def returning(value):
+    class Extension:
+        @hookimpl
+        def register_blueprints(self):
+            return value
+
+    return [("mine", Extension())]
+
+
+@pytest.mark.parametrize(
+    ("extensions", "words"),
+    [
+        (with_blueprint(lambda: "open"), "mine.view declares no permission"),
+        (with_blueprint(requires(Action.READ)(lambda: ""), name="studies"), "extension mine"),
+        (returning(None), "register_blueprints must return a list"),
+        (returning(["x"]), "must return Flask blueprints, found 'x'"),
+    ],
+)
+def test_a_wrong_blueprint_stops_the_start(tmp_path, extensions, words):
+    with (
+        pytest.raises(ConfigError, match=words),
+        temporary_app(tmp_path, extensions=extensions),
+    ):
+        pass

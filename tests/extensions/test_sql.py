@@ -2,9 +2,6 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
-import textwrap
 from contextlib import closing
 
 import pytest
@@ -21,6 +18,7 @@ from dicomweb_server.ps318.query import Query, QueryLevel
 from dicomweb_server.testing.dicom import make_instance
 from dicomweb_server.testing.instances import new_instance
 from dicomweb_server.testing.providers import build_provider
+from tests.extensions.processes import ADD, BEGIN, processes
 
 
 @pytest.fixture
@@ -196,57 +194,14 @@ def test_migrations_make_what_the_program_expects(index, tmp_path):
 # --- processes -----------------------------------------------------------------------------
 
 
-def processes(count, source, *arguments):
-    """Run one program several times at once; their outputs."""
-    command = [sys.executable, "-c", textwrap.dedent(source)]
-    running = [
-        subprocess.Popen(
-            [*command, str(number), *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(count)
-    ]
-    for process in running:
-        assert process.stdout.readline() == "ready\n"
-    for process in running:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    outputs = []
-    for process in running:
-        out, err = process.communicate()
-        assert process.returncode == 0, err
-        outputs.append(out.strip())
-    return outputs
-
-
-BEGIN = """
-    import sys
-    from pathlib import Path
-    from dicomweb_index_sql import SqlIndex
-    from dicomweb_server.testing.dicom import make_instance
-    from dicomweb_server.testing.instances import new_instance
-    from dicomweb_server.testing.providers import build_provider
-    index = build_provider(SqlIndex, Path(sys.argv[2]))
-    print("ready", flush=True)
-    sys.stdin.readline()
-"""
-
-
 def test_three_processes_migrate_at_once(tmp_path):
-    outputs = processes(3, BEGIN + "    print(index.migrate())", tmp_path)
+    outputs = processes(3, BEGIN + "print(index.migrate())", tmp_path)
     assert sum("up to date" in line for line in outputs) == 2
     build_provider(SqlIndex, tmp_path).check()
 
 
 def test_processes_add_to_one_study_at_once(tmp_path, index):
-    add = """
-    for number in range(20):
-        index.add([new_instance(make_instance(StudyInstanceUID="1.1")) for _ in range(3)])
-    """
-    processes(3, BEGIN + add, tmp_path)
+    processes(3, BEGIN + ADD, tmp_path)
     assert index.statistics().instances == 180
     assert index.statistics().studies == 1
     assert index.verify() == []

@@ -1,4 +1,4 @@
-"""The index and the state store on SQLite keep their contracts."""
+"""The index and the state store keep their contracts on SQLite and on PostgreSQL."""
 
 import pytest
 from dicomweb_index_sql import SqlIndex, SqlStateStore
@@ -25,5 +25,26 @@ class TestSqlStateStore(StateStoreContract):
     @pytest.fixture
     def state(self, index, tmp_path):
         state = build_provider(SqlStateStore, tmp_path)
+        yield state
+        state.close()
+
+
+@pytest.fixture
+def postgresql_index(tmp_path, database_url):
+    index = build_provider(SqlIndex, tmp_path, {"Url": database_url})
+    yield index
+    index.close()
+
+
+class TestSqlIndexOnPostgreSQL(IndexContract):
+    @pytest.fixture
+    def index(self, postgresql_index):
+        return postgresql_index
+
+
+class TestSqlStateStoreOnPostgreSQL(StateStoreContract):
+    @pytest.fixture
+    def state(self, tmp_path, database_url):
+        state = build_provider(SqlStateStore, tmp_path, {"Url": database_url})
         yield state
         state.close()

@@ -120,6 +120,8 @@ HONOURED = {
     *("SeriesMetadata", "EnableMetadataCache", "OtherBinaryMode", "ExtraMainDicomTags"),
     *("StudiesMetadataExtrapolatedTags", "SeriesMetadataExtrapolatedTags"),
     *("MaximumStorageSize", "MaximumPatientCount", "MaximumStorageMode"),
+    *("SslEnabled", "SslCertificate", "SslVerifyPeers", "SslTrustedClientCertificates"),
+    *("SslMinimumProtocolVersion", "SslCiphersAccepted"),
 }
 
 

@@ -17,7 +17,7 @@ INTERFACES = BASE | {"interfaces", "settings", "reference_options", "hookspecs"}
 SERVICES = INTERFACES | {"services"}
 ASSEMBLY = SERVICES | {"plugins", "providers", "context", "options"}
 HTTP = ASSEMBLY | {"http"}
-WEB = HTTP | {"web"}
+WEB = HTTP | {"web", "tls"}
 ALL = WEB | {"cli", "launch", "worker", "testing", "documents"}
 ALLOWED = {
     "dicom": set(),
@@ -29,16 +29,17 @@ ALLOWED = {
     "settings": BASE,
     "reference_options": BASE,
     "hookspecs": INTERFACES,
+    "tls": {"config"},
     "services": SERVICES,
     "plugins": INTERFACES | {"plugin_files"},
     "plugin_files": {"config"},
-    "options": ASSEMBLY,
+    "options": ASSEMBLY | {"tls"},
     "context": ASSEMBLY,
     "providers": ASSEMBLY,
     "http": HTTP,
     "web": WEB,
     "worker": {"http", "web"},
-    "documents": ASSEMBLY,
+    "documents": WEB,
     "launch": WEB | {"worker"},
     "cli": ALL - {"testing"},
     "testing": WEB,

@@ -170,7 +170,8 @@ def test_a_demand_that_cannot_be_met_is_406_and_lists_what_can(client, wanted):
 
 
 @pytest.mark.parametrize(
-    "accept", ["image/png", "application/zip", 'multipart/related; type="image/jpeg"', "text/html"]
+    "accept",
+    ["image/png", "application/x-zip", 'multipart/related; type="image/jpeg"', "text/html"],
 )
 def test_other_media_types_are_406(client, study, accept):
     for path in levels(study[0]):

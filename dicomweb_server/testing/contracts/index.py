@@ -8,12 +8,13 @@ import pytest
 
 from dicomweb_server.interfaces.index import Index
 from dicomweb_server.testing.contracts.index_reading import IndexReading
+from dicomweb_server.testing.contracts.index_scopes import IndexScopes
 from dicomweb_server.testing.contracts.index_searching import IndexSearching
 from dicomweb_server.testing.contracts.index_together import IndexTogether
 from dicomweb_server.testing.contracts.index_writing import IndexWriting
 
 
-class IndexContract(IndexWriting, IndexReading, IndexSearching, IndexTogether):
+class IndexContract(IndexWriting, IndexReading, IndexSearching, IndexScopes, IndexTogether):
     """Give the fixture `index`: an empty `Index`, migrated."""
 
     @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -9,6 +11,10 @@ revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+
+def _short(length: int) -> Any:
+    return sa.String(length).with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -36,7 +42,7 @@ def upgrade() -> None:
     op.bulk_insert(counters, [{"name": "sequence", "value": 0}])
     op.create_table(
         "documents",
-        sa.Column("namespace", sa.String(length=128), nullable=False),
+        sa.Column("namespace", _short(128), nullable=False),
         sa.Column(
             "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False
         ),
@@ -46,14 +52,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "leases",
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("holder", sa.String(length=255), nullable=False),
+        sa.Column("name", _short(255), nullable=False),
+        sa.Column("holder", _short(255), nullable=False),
         sa.Column("expires", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
     )
     op.create_table(
         "logs",
-        sa.Column("log", sa.String(length=128), nullable=False),
+        sa.Column("log", _short(128), nullable=False),
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("value", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("log", "seq", name=op.f("pk_logs")),
@@ -79,8 +85,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "tombstones",
-        sa.Column("storage", sa.String(length=64), nullable=False),
-        sa.Column("blob", sa.String(length=255), nullable=False),
+        sa.Column("storage", _short(64), nullable=False),
+        sa.Column("blob", _short(255), nullable=False),
         sa.Column("orthanc_id", sa.String(length=44), nullable=False),
         sa.Column("date", sa.DateTime(), nullable=False),
         sa.PrimaryKeyConstraint("storage", "blob", name=op.f("pk_tombstones")),
@@ -447,15 +453,15 @@ def upgrade() -> None:
         sa.Column("columns", sa.BigInteger(), nullable=True),
         sa.Column("bits_allocated", sa.BigInteger(), nullable=True),
         sa.Column("sort_number", sa.BigInteger(), nullable=False),
-        sa.Column("transfer_syntax", sa.String(length=64), nullable=False),
+        sa.Column("transfer_syntax", _short(64), nullable=False),
         sa.Column("deflated", sa.Boolean(), nullable=False),
-        sa.Column("storage", sa.String(length=64), nullable=False),
-        sa.Column("blob", sa.String(length=255), nullable=False),
+        sa.Column("storage", _short(64), nullable=False),
+        sa.Column("blob", _short(255), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("md5", sa.String(length=32), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("received", sa.DateTime(), nullable=False),
-        sa.Column("origin", sa.String(length=64), nullable=False),
+        sa.Column("origin", _short(64), nullable=False),
         sa.Column("remote_address", sa.Text(), nullable=False),
         sa.Column("username", sa.Text(), nullable=False),
         sa.Column("answer", sa.LargeBinary(), nullable=False),

@@ -1,0 +1,71 @@
+"""Instances as a ZIP archive (PS3.18 8.7.3.2, 10.4.4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flask import Response, g, request
+
+from dicomweb_server.context import ServerContext
+from dicomweb_server.http.access import current_context
+from dicomweb_server.http.answers import stream_answer
+from dicomweb_server.interfaces.auth import Scope
+from dicomweb_server.interfaces.index import InstanceRecord
+from dicomweb_server.ps318.errors import BadRequest
+from dicomweb_server.ps318.media_types import ZIP
+from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.services.dicomdir import file_set
+from dicomweb_server.services.zips import Entry, Names, archive
+
+_DIRECTORY = "DICOMDIR"
+
+
+def answer(resource: Resource, syntax: str | None) -> Response:
+    """The archive of a study, series or instance.
+
+    `dicomdir=true` gives the files the names that PS3.10 allows on media, and adds a DICOMDIR;
+    otherwise the names are readable.
+    """
+    making = _Making(current_context(), g.scope, resource, syntax)
+    entries = making.on_media() if _wants_directory() else making.readable()
+    sent = stream_answer(archive(entries), ZIP)
+    name = re.sub(r"[^0-9A-Za-z.-]", "_", resource.instance or resource.series or resource.study)
+    sent.headers["Content-Disposition"] = f'attachment; filename="{name}.zip"'
+    return sent
+
+
+def _wants_directory() -> bool:
+    value = request.args.get("dicomdir", "false")
+    if value not in ("true", "false"):
+        raise BadRequest(f"dicomdir={value[:40]!r} must be true or false.")
+    return value == "true"
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """An archive being made: while it is sent there is no request to ask any more."""
+
+    context: ServerContext
+    scope: Scope
+    resource: Resource
+    syntax: str | None
+
+    def readable(self) -> Iterator[Entry]:
+        names = Names()
+        for record, header in self.context.index.headers(self.resource, self.scope):
+            yield self._entry(record, names.of(record, header))
+
+    def on_media(self) -> Iterator[Entry]:
+        """The DICOMDIR comes first; an instance that it cannot hold keeps its UID as name."""
+        index = self.context.index
+        directory, ids = file_set(index.headers(self.resource, self.scope))
+        yield Entry(_DIRECTORY, len(directory), lambda: iter((directory,)))
+        for record in index.instances(self.resource, self.scope):
+            yield self._entry(record, ids.get(record.row, f"OTHER/{record.sop_uid}.dcm"))
+
+    def _entry(self, record: InstanceRecord, name: str) -> Entry:
+        service = self.context.services.retrieve
+        delivery = service.delivery(record, self.syntax)
+        return Entry(name, record.size, lambda: service.content_at_best(delivery))

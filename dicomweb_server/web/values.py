@@ -1,0 +1,133 @@
+"""Bulk data and pixel data of whole resources (PS3.18 10.4.1.1.5 and 10.4.1.1.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from flask import Response, g, request
+
+from dicomweb_server.dicom import PixelData
+from dicomweb_server.http.access import current_context
+from dicomweb_server.http.answers import choose, stream_answer
+from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.urls import base_url
+from dicomweb_server.interfaces.index import InstanceRecord
+from dicomweb_server.ps318.accept import Offer
+from dicomweb_server.ps318.media_types import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    OCTET_STREAM,
+    format_media_type,
+    is_video,
+    media_type_of,
+)
+from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
+from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.services import Services, blobs
+from dicomweb_server.services.bulk import BulkService, BulkValue
+from dicomweb_server.web import body
+
+
+def _base() -> str:
+    return base_url(current_context().config, request.environ)
+
+
+def _of(record: InstanceRecord) -> Resource:
+    return Resource(record.study_uid, record.series_uid, record.sop_uid)
+
+
+def bulk_data(resource: Resource) -> Response:
+    """All bulk values of a study, series or instance, each under its BulkDataURI."""
+    choose([Offer(OCTET_STREAM, multipart=True)])
+    service = current_context().services.bulk
+    found = service.everything(resource, g.scope)
+    first = next(found, None)
+    if first is None:
+        raise HttpError(404, f"{resource.path} is not there, or has no bulk data")
+    body.set_timeout()
+    encoder = MultipartEncoder()
+    pieces = _values(service, encoder, chain([first], found), _base())
+    return stream_answer(pieces, encoder.content_type(OCTET_STREAM))
+
+
+def _values(
+    service: BulkService,
+    encoder: MultipartEncoder,
+    values: Iterable[tuple[str, BulkValue]],
+    base: str,
+) -> Iterator[bytes]:
+    for path, value in values:
+        location = f"{base}{_of(value.record).bulk(path.split('/'))}"
+        for number, (_, length) in enumerate(value.parts):
+            yield encoder.part_header(OCTET_STREAM, length, content_location=location)
+            yield from service.part(value, number)
+            yield PART_END
+    yield encoder.closing()
+
+
+def pixel_data(resource: Resource) -> Response:
+    """The pixel data of a study, series or instance as it is stored.
+
+    Native pixel data are one part for each instance, compressed ones a part for each frame, in
+    the media type of their transfer syntax.
+    """
+    service = current_context().services.bulk
+    found = list(service.pixel_data(resource, g.scope))
+    if not found:
+        raise HttpError(404, f"{resource.path} is not there, or has no pixel data")
+    offers = {_media_type(record, pixels): _offer(record, pixels) for record, pixels in found}
+    for offer in offers.values():
+        choose([offer])  # each part goes out as it is stored, so each must be acceptable
+    body.set_timeout()
+    encoder = MultipartEncoder()
+    pieces = _frames(current_context().services, encoder, found, _base())
+    return stream_answer(pieces, encoder.content_type(next(iter(offers))))
+
+
+def _media_type(record: InstanceRecord, pixels: PixelData) -> str:
+    return media_type_of(record.transfer_syntax) if pixels.encapsulated else OCTET_STREAM
+
+
+def _offer(record: InstanceRecord, pixels: PixelData) -> Offer:
+    syntax = record.transfer_syntax if pixels.encapsulated else EXPLICIT_VR_LITTLE_ENDIAN
+    media_type = _media_type(record, pixels)
+    return Offer(media_type, multipart=True, transfer_syntaxes=frozenset({syntax}), as_stored=True)
+
+
+def _frames(
+    services: Services,
+    encoder: MultipartEncoder,
+    found: Iterable[tuple[InstanceRecord, PixelData]],
+    base: str,
+) -> Iterator[bytes]:
+    for record, pixels in found:
+        resource = _of(record)
+        if not pixels.encapsulated:
+            value = services.bulk.native(record, pixels)
+            location = f"{base}{resource.path}/pixeldata"
+            yield encoder.part_header(OCTET_STREAM, value.size, content_location=location)
+            yield from services.bulk.part(value, 0)
+            yield PART_END
+            continue
+        read = blobs.data_reader(services.storages, record)
+        for number, ranges in _encoded(record, pixels):
+            location = f"{base}{resource.frames([number])}"
+            length = sum(size for _, size in ranges)
+            syntax = [("transfer-syntax", record.transfer_syntax)]
+            content_type = format_media_type(_media_type(record, pixels), syntax)
+            yield encoder.part_header(content_type, length, content_location=location)
+            for offset, size in ranges:
+                yield from blobs.stream_range(read, offset, size)
+            yield PART_END
+    yield encoder.closing()
+
+
+def _encoded(
+    record: InstanceRecord, pixels: PixelData
+) -> Iterator[tuple[int, tuple[tuple[int, int], ...]]]:
+    """Number and byte ranges of each frame; of all fragments if they cannot be told apart."""
+    if is_video(record.transfer_syntax) or not pixels.frames_known:
+        yield 1, tuple((part.offset, part.length) for part in pixels.fragments)
+        return
+    for number in range(1, pixels.number_of_frames + 1):
+        yield number, tuple((part.offset, part.length) for part in pixels.frame(number))

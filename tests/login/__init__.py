@@ -1,0 +1,1 @@
+"""Logins, rules, links: who may do what."""
