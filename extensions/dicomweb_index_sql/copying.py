@@ -22,8 +22,8 @@ def _file_of(database: Database) -> Path:
     if file is None:
         raise IndexUnavailable(
             f"the index is on {database.kind.url.get_backend_name()}: copy it with the tools of "
-            f"that database (pg_dump) first and the folders of the storages afterwards, and put both "
-            f"back in any order"
+            f"that database (pg_dump) first and the folders of the storages afterwards, and put "
+            f"both back in any order"
         )
     return file
 
