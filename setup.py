@@ -25,6 +25,7 @@ EXTENSIONS = {
     "audit": "dicomweb_audit",
     "filter-coerce": "dicomweb_filter_coerce",
     "proxy-headers": "dicomweb_proxy_headers",
+    "metrics-prometheus": "dicomweb_metrics_prometheus",
 }
 
 
@@ -62,6 +63,7 @@ setup(
         "gunicorn>=27",
         "orjson>=3.10",
         "pluggy>=1.5",
+        "prometheus-client>=0.21",
         "pydicom>=3.0",
         "sqlalchemy>=2.0.30",
     ],
@@ -80,6 +82,7 @@ setup(
             "pytest>=8.2",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
+            "pyyaml>=6",
             "trustme>=1.2",
         ],
         "lint": ["mypy>=1.11", "ruff>=0.6", "types-setuptools"],

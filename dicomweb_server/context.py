@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
 
-from dicomweb_server.config import Config
+from dicomweb_server.config import Config, ConfigError
 from dicomweb_server.dicom import TagDictionary
 from dicomweb_server.interfaces.auth import Authenticator, Authorizer
 from dicomweb_server.interfaces.index import Index
 from dicomweb_server.interfaces.ingest import IngestFilter
 from dicomweb_server.interfaces.metadata import MetadataMode
+from dicomweb_server.interfaces.metrics import Metric
 from dicomweb_server.interfaces.provider import Provider
 from dicomweb_server.interfaces.state import StateStore
 from dicomweb_server.interfaces.storage import BlobStore
@@ -24,6 +26,8 @@ from dicomweb_server.services.storages import Storages
 
 if TYPE_CHECKING:
     from dicomweb_server.plugins import Extensions
+
+log = logging.getLogger(__name__)
 
 
 COMMAND_KEY = "dicomweb_server.opened"
@@ -85,6 +89,14 @@ class ServerContext:
     @property
     def storages(self) -> Storages:
         return self.services.storages
+
+    def metrics(self) -> Iterator[Metric]:
+        """Numbers that extensions export; what one of them fails to tell is logged and left out."""
+        for info in self.extensions.infos:
+            try:
+                yield from self.extensions.items_of(info.name, "collect_metrics", context=self)
+            except ConfigError as error:
+                log.warning("%s", error)
 
     def prepare(self) -> None:
         """Bring the schema up to date and make the storages ready, before the first use.

@@ -89,7 +89,8 @@ _HEADINGS: Mapping[str, tuple[str, ...]] = {
     "Server": (
         *("Name", "HttpPort", "HttpBindAddresses", "HttpWorkers", "HttpThreadsCount"),
         *("HttpRequestTimeout", "MaximumRequestBodySizeMB", "HttpDescribeErrors"),
-        *("HttpCompressionEnabled", "LogLevel", "IgnoreUnknownOptions"),
+        *("HttpCompressionEnabled", "GracefulTimeout", "LogLevel", "LogFormat"),
+        "IgnoreUnknownOptions",
     ),
     "Who may": (
         *("RemoteAccessAllowed", "RemoteAccessEnabled", "AuthenticationEnabled"),
@@ -98,7 +99,8 @@ _HEADINGS: Mapping[str, tuple[str, ...]] = {
     "TLS": tuple(option.name for option in tls.OPTIONS),
     "Where data lies": (
         *("StorageDirectory", "IndexDirectory", "Storages", "DefaultStorage", "Index"),
-        *("StateStore", "MetadataCacheSizeMB"),
+        *("StateStore", "MetadataCacheSizeMB", "MaximumStorageSize", "MaximumPatientCount"),
+        *("MaximumStorageMode", "MinimumFreeSpaceMB"),
     ),
     "Instances": (
         *("OverwriteInstances", "StoreMD5ForAttachments", "DefaultEncoding", "Dictionary"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dicomweb_server.interfaces.index import Index
     from dicomweb_server.interfaces.ingest import IngestFilter
     from dicomweb_server.interfaces.metadata import MetadataMode
+    from dicomweb_server.interfaces.metrics import Metric
     from dicomweb_server.interfaces.requests import RequestSummary
     from dicomweb_server.interfaces.state import StateStore
     from dicomweb_server.interfaces.storage import BlobStore
@@ -120,3 +121,9 @@ def request_finished(summary: RequestSummary) -> None:
 
     An exception is logged with the name of the extension, and hurts neither the answer nor others.
     """
+
+
+@hookspec
+def collect_metrics(context: ServerContext) -> list[Metric]:
+    """Numbers to export now. An exception loses these numbers only, and is logged."""
+    raise AssertionError

@@ -23,15 +23,18 @@ from dicomweb_server.interfaces.index import IndexFailure
 from dicomweb_server.interfaces.state import StateError
 from dicomweb_server.interfaces.storage import StorageError
 from dicomweb_server.settings import (
+    GRACEFUL_TIMEOUT,
     HTTP_BIND_ADDRESSES,
     HTTP_PORT,
     HTTP_THREADS,
     HTTP_WORKERS,
+    LOG_FORMAT,
     LOG_LEVEL,
 )
 from dicomweb_server.tls import encryption
 from dicomweb_server.web.access import check_access, remote_access
 from dicomweb_server.web.app import build_app, create_app, load_all, read_configuration
+from dicomweb_server.web.logs import formatter
 
 _M_ARENA_MAX = -8  # from glibc's malloc.h
 _ARENAS = 2
@@ -67,15 +70,21 @@ def _starting() -> Iterator[None]:
         raise SystemExit(_CANNOT_LOAD) from error
 
 
-def configure_logging(level: str, packages: Iterable[str] = ()) -> None:
-    """One line for each message of ours and of the `packages` on standard error."""
+def configure_logging(level: str, packages: Iterable[str] = (), kind: str = "text") -> None:
+    """One line for each message of ours and of the `packages` on standard error.
+
+    `kind`: "text", or "json"; then gunicorn's messages are JSON too.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(formatter(kind))
     for name in {"dicomweb_server", *packages}:
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
         logger.setLevel(level.upper())
         logger.propagate = False
+    if kind == "json":
+        for other in logging.getLogger("gunicorn.error").handlers:
+            other.setFormatter(formatter(kind))
 
 
 def start_application(beside: Path) -> Flask:
@@ -84,9 +93,8 @@ def start_application(beside: Path) -> Flask:
         app = create_app(beside=beside)
     context: ServerContext = app.extensions["dicomweb_server"]
     plugins = context.extensions.manager.get_plugins()
-    configure_logging(
-        context.config[LOG_LEVEL], [getattr(p, "__name__", "dicomweb_server") for p in plugins]
-    )
+    packages = [getattr(plugin, "__name__", "dicomweb_server") for plugin in plugins]
+    configure_logging(context.config[LOG_LEVEL], packages, context.config[LOG_FORMAT])
     # The workers are forked from here: connections must not cross, and what is loaded is shared
     # as long as the garbage collector does not write to it.
     context.close()
@@ -179,7 +187,7 @@ def settings_for(config: Config) -> dict[str, Any]:
         "limit_request_field_size": 16380,
         # Longest time without a heartbeat: threads may work for longer than this.
         "timeout": _SILENCE,
-        "graceful_timeout": 30,
+        "graceful_timeout": config[GRACEFUL_TIMEOUT],
         "accesslog": None,  # our own log has no query strings
         "loglevel": "warning" if config[LOG_LEVEL] == "info" else config[LOG_LEVEL],
         "control_socket_disable": True,

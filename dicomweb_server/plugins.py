@@ -71,20 +71,26 @@ class Extensions:
         Each is given those of the arguments that it wants.
         """
         items: list[tuple[str, Any]] = []
-        for name, plugin in self.manager.list_name_plugin():
-            for implementation in self._implementations(hook, plugin):
-                wanted = {name: arguments[name] for name in implementation.argnames}
-                try:
-                    result = implementation.function(**wanted)
-                except ConfigError:
-                    raise
-                except Exception as error:
-                    raise ExtensionError(f"extension {name}: {hook} failed: {error!r}") from error
-                if not isinstance(result, list):
-                    raise ExtensionError(
-                        f"extension {name}: {hook} must return a list, found {result!r}"
-                    )
-                items.extend((name, item) for item in result)
+        for name, _ in self.manager.list_name_plugin():
+            items.extend((name, item) for item in self.items_of(name, hook, **arguments))
+        return items
+
+    def items_of(self, name: str, hook: str, **arguments: object) -> list[Any]:
+        """The items that one extension gives to a hook."""
+        items: list[Any] = []
+        for implementation in self._implementations(hook, name):
+            wanted = {key: arguments[key] for key in implementation.argnames}
+            try:
+                result = implementation.function(**wanted)
+            except ConfigError:
+                raise
+            except Exception as error:
+                raise ExtensionError(f"extension {name}: {hook} failed: {error!r}") from error
+            if not isinstance(result, list):
+                raise ExtensionError(
+                    f"extension {name}: {hook} must return a list, found {result!r}"
+                )
+            items += result
         return items
 
     def call(self, hook: str, **arguments: object) -> None:
@@ -117,9 +123,9 @@ class Extensions:
                     )
         return ""
 
-    def _implementations(self, hook: str, plugin: object) -> Iterable[Any]:
+    def _implementations(self, hook: str, name: str) -> Iterable[Any]:
         caller = getattr(self.manager.hook, hook)
-        return [impl for impl in caller.get_hookimpls() if impl.plugin is plugin]
+        return [impl for impl in caller.get_hookimpls() if impl.plugin_name == name]
 
 
 def _culprit(caller: Any, error: BaseException) -> str:

@@ -235,6 +235,7 @@ def build_context(extensions: Extensions, config: Config) -> ServerContext:
         dictionary,
         Storages(providers.storages, providers.default_storage),
         providers.index,
+        providers.state,
         providers.metadata_modes,
         providers.ingest_filters,
     )

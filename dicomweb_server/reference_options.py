@@ -66,7 +66,6 @@ LIMIT_FIND_INSTANCES = Option(
 _LATER_CLIENT = "the DICOMweb client is not part of this version"
 _LATER_JOBS = "jobs are not part of this version"
 _LATER_PIXELS = "transcoding is not part of this version"
-_LATER_RULES = "this version keeps everything that it stores"
 _LATER_WADO = "WADO-URI is not part of this version"
 _OBSOLETE = "it is obsolete"
 _NO_NEED = "answers are prepared when an instance is stored, so there is nothing to tune"
@@ -83,9 +82,6 @@ _UNUSED: tuple[tuple[str, Any, str], ...] = (
     ("DicomWeb.StowMaxInstances", 0, _OBSOLETE),
     ("DicomWeb.StowMaxSize", 0, _OBSOLETE),
     ("StorageCompression", False, "files are kept as they came, so that ranges can be read"),
-    ("MaximumStorageSize", 0, _LATER_RULES),
-    ("MaximumPatientCount", 0, _LATER_RULES),
-    ("MaximumStorageMode", "Recycle", _LATER_RULES),
     ("StoreDicom", True, "files are always stored"),
     ("IngestTranscoding", "", _LATER_PIXELS),
     ("IngestTranscodingOfUncompressed", True, _LATER_PIXELS),

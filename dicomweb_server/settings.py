@@ -160,6 +160,19 @@ LOG_LEVEL = Option(
     one_of("debug", "info", "warning", "error"),
 )
 
+LOG_FORMAT = Option(
+    "LogFormat",
+    "text",
+    "How messages are logged: text, or json with one object a line.",
+    one_of("text", "json"),
+)
+GRACEFUL_TIMEOUT = Option(
+    "GracefulTimeout",
+    30,
+    "Seconds that requests have to end when the server stops or reloads.",
+    whole(1),
+)
+
 OPTIONS = (
     *(NAME, HTTP_PORT, HTTP_BIND_ADDRESSES, HTTP_WORKERS, HTTP_THREADS),
     *(STORAGE_DIRECTORY, INDEX_DIRECTORY, READ_ONLY, MAXIMUM_BODY, DESCRIBE_ERRORS, COMPRESSION),
@@ -168,7 +181,8 @@ OPTIONS = (
     *(STORAGES, DEFAULT_STORAGE, INDEX, STATE_STORE, AUTHENTICATION, AUTHORIZATION),
     CORS_ORIGINS,
     INGEST_FILTERS,
-    *(REMOTE_ACCESS, REMOTE_ACCESS_OLD, AUTHENTICATION_ENABLED, LOG_LEVEL, IGNORE_UNKNOWN),
+    *(REMOTE_ACCESS, REMOTE_ACCESS_OLD, AUTHENTICATION_ENABLED, LOG_LEVEL, LOG_FORMAT),
+    *(GRACEFUL_TIMEOUT, IGNORE_UNKNOWN),
 )
 
 

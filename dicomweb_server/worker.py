@@ -129,9 +129,15 @@ class LingeringThreadWorker(ThreadWorker):  # type: ignore[misc]
         self._farewells.end_late_ones()
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """At the end of the worker idle connections end too: gunicorn waits for them in vain."""
+        """At the end of the worker idle connections end too: gunicorn waits for them in vain.
+
+        Its end of the listening sockets is closed at once: as long as it is open, the kernel takes
+        connections in that nobody will serve. New workers have ends of their own.
+        """
         super().set_accept_enabled(enabled)
         if not self.alive:
+            for listener in () if enabled else self.sockets:
+                listener.close()
             for conn in (*self.keepalived_conns, *self.pending_conns):
                 conn.timeout = 0.0
             self.murder_keepalived()

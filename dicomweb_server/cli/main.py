@@ -13,10 +13,12 @@ import click
 
 from dicomweb_server import __version__
 from dicomweb_server.cli.configuration import config_group, extensions_command
+from dicomweb_server.cli.copying import backup, move, restore
 from dicomweb_server.cli.demo import demo
 from dicomweb_server.cli.documenting import docs_command
 from dicomweb_server.cli.importing import import_command
 from dicomweb_server.cli.maintenance import check, migrate, reindex, stats
+from dicomweb_server.cli.protecting import protect
 from dicomweb_server.cli.serve import serve
 from dicomweb_server.cli.shared import opened
 from dicomweb_server.config import ConfigError
@@ -133,7 +135,7 @@ def cli() -> None:
 
 def _core_commands() -> Iterable[click.Command]:
     yield from (serve, demo, import_command, config_group, extensions_command)
-    yield from (migrate, check, reindex, stats, docs_command)
+    yield from (migrate, check, reindex, stats, protect, backup, restore, move, docs_command)
 
 
 for each in _core_commands():

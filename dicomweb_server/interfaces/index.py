@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dicomweb_server.interfaces.provider import Provider
@@ -167,6 +169,16 @@ class Statistics:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class PatientRecord:
+    """One patient: bytes of its instances, and a number that grows when one is stored."""
+
+    orthanc_id: str
+    patient_id: str
+    size: int
+    stored: int
+
+
 class Index(Provider, ABC):
     """Patients, studies, series and instances, unique by Orthanc identifier.
 
@@ -186,6 +198,17 @@ class Index(Provider, ABC):
     @abstractmethod
     def delete(self, resource: Resource, scope: Scope) -> list[BlobRef]:
         """Delete all instances of a resource, and parents that become empty; their blobs."""
+
+    def delete_patient(self, record: PatientRecord) -> list[BlobRef]:
+        """Delete a patient wholly; nothing when it changed since the record was read."""
+        raise self._lacks("deletes whole patients")
+
+    def relocate(self, moves: Sequence[tuple[BlobRef, BlobRef]]) -> set[BlobRef]:
+        """Point instances to other blobs with the same bytes, each from an old one to a new one.
+
+        Returns the old ones that were needed until now; the others were deleted or replaced.
+        """
+        raise self._lacks("moves instances")
 
     @abstractmethod
     def reindex(self, instances: Sequence[NewInstance]) -> int:
@@ -260,6 +283,14 @@ class Index(Provider, ABC):
 
     # --- looking after it ------------------------------------------------------------------
 
+    def patients(self) -> Iterator[PatientRecord]:
+        """Every patient, the one first that was not stored to for longest."""
+        raise self._lacks("lists patients")
+
+    def patient(self, orthanc_id: str) -> PatientRecord | None:
+        """One patient by its Orthanc identifier."""
+        raise self._lacks("lists patients")
+
     @abstractmethod
     def changes(self, *, after: int = 0, limit: int = 100) -> list[Change]:
         """Entries of the log of changes, oldest first."""
@@ -269,8 +300,18 @@ class Index(Provider, ABC):
         """How much there is."""
 
     @abstractmethod
-    def blobs(self) -> Iterator[BlobEntry]:
-        """Every blob that an indexed instance needs."""
+    def blobs(
+        self,
+        *,
+        storage: str | None = None,
+        received_before: datetime | None = None,
+        study: str | None = None,
+    ) -> Iterator[BlobEntry]:
+        """Every blob that an indexed instance needs.
+
+        Only those in the storage of that alias, of instances that came before a moment (with its
+        time zone), of a study by its UID; MUST go on when blobs are relocated meanwhile.
+        """
 
     @abstractmethod
     def storages(self) -> frozenset[str]:
@@ -280,6 +321,17 @@ class Index(Provider, ABC):
     def knows(self, blobs: Sequence[BlobRef]) -> set[BlobRef]:
         """Those of the given blobs that an indexed instance needs right now."""
 
+    def copy_to(self, target: Path) -> Iterator[BlobEntry]:
+        """Write a copy of one moment to a file, then yield every blob that the copy needs."""
+        raise self._lacks("can be copied")
+
+    def restoring(self, copy: Path) -> AbstractContextManager[Iterable[BlobEntry]]:
+        """The blobs that a copy needs; when the block ends well, the copy becomes the index.
+
+        MUST raise `IndexFailure` when there is an index already.
+        """
+        raise self._lacks("can be copied")
+
     @abstractmethod
     def verify(self, *, repair: bool = False) -> list[str]:
         """Sentences about everything that contradicts itself (counts, parents); mends it."""
@@ -287,3 +339,7 @@ class Index(Provider, ABC):
     @abstractmethod
     def migrate(self) -> str:
         """Bring the schema to the version of this program; a sentence about what was done."""
+
+    def _lacks(self, what: str) -> IndexFailure:
+        """The error of what an index need not be able to do."""
+        return IndexUnavailable(f"the index {self.name!r} is none that {what}")

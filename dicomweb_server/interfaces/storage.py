@@ -120,6 +120,17 @@ class BlobStore(Provider, ABC):
         """MAY name a file with exactly the blob's bytes, so that it can be sent by the kernel."""
         return None
 
+    def adopt(self, key: str, source: Path, *, link: bool) -> None:
+        """Take a file in under a key that this storage gave out once, by a link if `link` allows.
+
+        What is there under the key is replaced. A storage whose `local_path` names files SHOULD.
+        """
+        raise StorageError(f"the storage {self.name!r} cannot take the files of a backup in")
+
+    def free_bytes(self) -> int | None:
+        """How much room there is; None where that means nothing. MUST be quick."""
+        return None
+
     def put(self, chunks: Iterable[bytes]) -> str:
         """Store one stream; the key. Leaves nothing behind when `chunks` or the storage fails."""
         writer = self.create()

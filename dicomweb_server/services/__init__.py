@@ -13,6 +13,7 @@ from dicomweb_server.dicom.json_model import BinaryMode
 from dicomweb_server.interfaces.index import Index, Overwrite
 from dicomweb_server.interfaces.ingest import IngestFilter
 from dicomweb_server.interfaces.metadata import MetadataMode
+from dicomweb_server.interfaces.state import StateStore
 from dicomweb_server.reference_options import (
     DEFAULT_ENCODING,
     LIMIT_FIND_INSTANCES,
@@ -22,10 +23,13 @@ from dicomweb_server.reference_options import (
     OVERWRITE,
     STORE_MD5,
 )
+from dicomweb_server.services import limits
 from dicomweb_server.services.bulk import BulkService
 from dicomweb_server.services.ingest import IngestService
+from dicomweb_server.services.limits import Room
 from dicomweb_server.services.main_tags import EXTRA_MAIN_DICOM_TAGS
 from dicomweb_server.services.metadata import AnswerCache, MetadataService
+from dicomweb_server.services.protection import ProtectionService
 from dicomweb_server.services.reading import ReadingOptions
 from dicomweb_server.services.removal import RemovalService
 from dicomweb_server.services.retrieve import RetrieveService
@@ -88,6 +92,7 @@ OPTIONS = (
     HEADER_SIZE,
     HEADER_ELEMENTS,
     HEADER_DEPTH,
+    *limits.OPTIONS,
 )
 
 
@@ -102,6 +107,7 @@ class Services:
     retrieve: RetrieveService
     bulk: BulkService
     removal: RemovalService
+    protection: ProtectionService
 
     @classmethod
     def build(
@@ -110,17 +116,21 @@ class Services:
         dictionary: TagDictionary,
         storages: Storages,
         index: Index,
+        state: StateStore,
         modes: Mapping[str, MetadataMode],
         filters: Mapping[str, IngestFilter],
     ) -> Services:
         """The use cases as the configuration wants them."""
         bulk = BulkService(index, storages, dictionary)
+        removal = RemovalService(index, storages)
+        protection = ProtectionService(index, state)
         return cls(
             storages=storages,
             ingest=IngestService(
                 storages,
                 index,
                 _reading_options(config, dictionary),
+                Room(_archive_limits(config), index, state, removal, protection),
                 Overwrite(config[OVERWRITE]),
                 filters=filters,
                 strict=config[STRICT_STORE],
@@ -137,7 +147,8 @@ class Services:
             ),
             retrieve=RetrieveService(index, storages, dictionary),
             bulk=bulk,
-            removal=RemovalService(index, storages),
+            removal=removal,
+            protection=protection,
         )
 
 
@@ -147,12 +158,21 @@ def _json_options(config: Config) -> JsonOptions:
 
 
 def _reading_options(config: Config, dictionary: TagDictionary) -> ReadingOptions:
-    limits = Limits(
+    header = Limits(
         header_bytes=config[HEADER_SIZE] << 20,
         elements=config[HEADER_ELEMENTS],
         depth=config[HEADER_DEPTH],
     )
-    return ReadingOptions(dictionary, config[DEFAULT_ENCODING], config[STORE_MD5], limits)
+    return ReadingOptions(dictionary, config[DEFAULT_ENCODING], config[STORE_MD5], header)
+
+
+def _archive_limits(config: Config) -> limits.Limits:
+    return limits.Limits(
+        size=config[limits.STORAGE_SIZE] << 20,
+        patients=config[limits.PATIENT_COUNT],
+        recycle=config[limits.STORAGE_MODE] == "Recycle",
+        free=config[limits.FREE_SPACE] << 20,
+    )
 
 
 def _search_limits(config: Config) -> SearchLimits:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -30,6 +31,7 @@ from dicomweb_server.interfaces.index import (
     Overwrite,
 )
 from dicomweb_server.interfaces.ingest import IngestFilter
+from dicomweb_server.interfaces.state import StateError
 from dicomweb_server.interfaces.storage import (
     BlobStore,
     BlobWriter,
@@ -46,6 +48,7 @@ from dicomweb_server.ps318.store_response import (
 )
 from dicomweb_server.services.door import Door
 from dicomweb_server.services.filtering import Arrived, FilteredOut, Filters
+from dicomweb_server.services.limits import Room, patients_of
 from dicomweb_server.services.reading import Reading, ReadingOptions
 from dicomweb_server.services.storages import Storages
 
@@ -65,8 +68,8 @@ class Ingested:
     """What became of one instance: stored (`outcome`), refused (`failure`) or `discarded`.
 
     UIDs are "" where the bytes did not tell them. `failure` is a Failure Reason (0008,1197),
-    `warning` a Warning Reason (0008,1196) of a stored one, 0 if there is none to give;
-    `unavailable` says that trying again later may help.
+    `warning` a Warning Reason (0008,1196) of a stored one, 0 if there is none to give; `size` is in
+    bytes, of a stored one; `unavailable` says that trying again later may help.
     """
 
     study_uid: str = ""
@@ -79,6 +82,7 @@ class Ingested:
     warning: int = 0
     message: str = ""
     unavailable: bool = False
+    size: int = 0
     patient_id: str = ""
 
     @property
@@ -147,7 +151,9 @@ class Part:
     def _store(self, data: bytes | memoryview) -> None:
         try:
             if self._writer is None:
-                self._writer = self._batch.service.storages.default.create()
+                service = self._batch.service
+                service.room.check_disk(service.storages.default)
+                self._writer = service.storages.default.create()
             self._writer.write(data)
         except StorageError as error:
             # It is read on nevertheless: the answer names the instance that did not fit.
@@ -247,7 +253,7 @@ class Part:
         self._closed = True
         if self._writer is not None:
             self._writer.abort()
-        self._batch.results[self._position] = refused.result(known or Ingested())
+        self._batch.settle(self._position, refused.result(known or Ingested()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +277,8 @@ class Batch:
         self.results: list[Ingested] = []
         self._queue: list[_Queued] = []
         self._bytes = 0
+        self._held: set[str] = set()
+        self._key = uuid.uuid4().hex
         self._open: Part | None = None
 
     def part(self) -> Part:
@@ -317,14 +325,53 @@ class Batch:
         self._queue.append(_Queued(position, known, new, writer))
         self._bytes += new.size
         if len(self._queue) >= BATCH_PARTS or self._bytes >= BATCH_BYTES:
-            self.commit()
+            # More of the same patients may follow: nobody must delete what is there meanwhile.
+            self._held |= patients_of(item.new for item in self._queue)
+            self.service.room.hold(self._key, self._held)
+            self._commit()
+
+    def settle(self, position: int, result: Ingested) -> None:
+        """What became of the instance at a position is known for good."""
+        self.results[position] = result
+        for watcher in self.service.watchers:
+            watcher(result)
 
     def commit(self) -> list[Ingested]:
-        """Make everything that is complete durable; the results so far."""
-        queued, self._queue, self._bytes = self._queue, [], 0
-        if queued:
-            self._index(self._store(queued))
+        """Make everything durable; the results."""
+        try:
+            self._commit()
+        finally:
+            self._let_go()
         return self.results
+
+    def _commit(self) -> None:
+        queued, self._queue, self._bytes = self._queue, [], 0
+        if not queued:
+            return
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self.service.room.reserved([item.new for item in queued]))
+            except (StorageError, IndexFailure, StateError) as error:
+                self._no_room(queued, error)
+                return
+            self._index(self._store(queued))
+
+    def _no_room(self, queued: list[_Queued], error: Exception) -> None:
+        """Not for all of them together; where the archive is full, those that fit are stored."""
+        if len(queued) > 1 and isinstance(error, StorageFull):
+            for item in queued:
+                self._queue = [item]
+                self._commit()
+            return
+        for item in queued:
+            item.writer.abort()
+            self._failed(item, error)
+
+    def _let_go(self) -> None:
+        if self._held:
+            self._held = set()
+            with contextlib.suppress(StateError):  # it ends by itself, later
+                self.service.room.let_go(self._key)
 
     def abort(self) -> None:
         """Give up what was not committed."""
@@ -333,6 +380,7 @@ class Batch:
         for item in self._queue:
             item.writer.abort()
         self._queue = []
+        self._let_go()
 
     def _store(self, queued: Sequence[_Queued]) -> list[_Queued]:
         """Those whose bytes are durable now; a full disk fails only what did not fit."""
@@ -353,7 +401,7 @@ class Batch:
         return True
 
     def _failed(self, item: _Queued, error: Exception) -> None:
-        self.results[item.position] = _refusal(error).result(item.known)
+        self.settle(item.position, _refusal(error).result(item.known))
 
     def _index(self, stored: Sequence[_Queued]) -> None:
         if not stored:
@@ -380,9 +428,8 @@ class Batch:
             self._failed(item, error)
             self.service.discard(added)
             return
-        self.results[item.position] = replace(
-            item.known, orthanc_id=done.ids.instance, outcome=done.outcome
-        )
+        known = replace(item.known, orthanc_id=done.ids.instance, outcome=done.outcome)
+        self.settle(item.position, replace(known, size=item.new.size))
         self.service.discard(done)
 
 
@@ -394,6 +441,7 @@ class IngestService:
         storages: Storages,
         index: Index,
         reading: ReadingOptions,
+        room: Room,
         overwrite: Overwrite = Overwrite.NEVER,
         *,
         filters: Mapping[str, IngestFilter] | None = None,
@@ -402,9 +450,12 @@ class IngestService:
         self.storages = storages
         self.index = index
         self.reading = reading
+        self.room = room
         self.overwrite = overwrite
         self._strict = strict
         self.filters = Filters(filters or {}, storages.default.create, reading)
+        self.watchers: list[Callable[[Ingested], None]] = []
+        """Called with what became of each instance, in the thread that took it in."""
 
     def batch(
         self, origin: Origin, study_uid: str | None = None, scope: Scope = EVERYTHING

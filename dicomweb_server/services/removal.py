@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dicomweb_server.interfaces.auth import Scope
-from dicomweb_server.interfaces.index import Index
+from dicomweb_server.interfaces.index import BlobRef, Index, PatientRecord
 from dicomweb_server.interfaces.storage import StorageError
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services.storages import Storages
@@ -31,7 +32,13 @@ class RemovalService:
 
     def delete(self, resource: Resource, scope: Scope) -> Removed:
         """What became of a resource; bytes that cannot be unlinked now are found by `check`."""
-        blobs = self.index.delete(resource, scope)
+        return self._forget(self.index.delete(resource, scope))
+
+    def delete_patient(self, record: PatientRecord) -> Removed:
+        """What became of a patient; nothing when something of it changed meanwhile."""
+        return self._forget(self.index.delete_patient(record))
+
+    def _forget(self, blobs: Sequence[BlobRef]) -> Removed:
         left = 0
         for blob in blobs:
             try:

@@ -165,6 +165,13 @@ class RunningServer:
 
     # --- looking at it ---------------------------------------------------------------------
 
+    @property
+    def process_id(self) -> int:
+        """The process that the workers were forked from; signals go to it."""
+        if self._process is None:
+            raise RuntimeError("the server does not run")
+        return self._process.pid
+
     def workers(self) -> list[int]:
         """The process ids of the workers."""
         if self._process is None:

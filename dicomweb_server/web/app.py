@@ -28,6 +28,7 @@ from dicomweb_server.web.access import check_access, check_routes, install_acces
 from dicomweb_server.web.cors import install_cors
 from dicomweb_server.web.listeners import install_listeners
 from dicomweb_server.web.paths import tidy_paths
+from dicomweb_server.web.patients import patients_blueprint
 from dicomweb_server.web.requests import install_request_log
 from dicomweb_server.web.server import server
 from dicomweb_server.web.studies import studies_blueprint
@@ -123,6 +124,7 @@ def build_app(context: ServerContext) -> Flask:
     register_error_handlers(app)
     app.register_blueprint(server)
     config = context.config
+    app.register_blueprint(patients_blueprint(read_only=config[READ_ONLY]))
     if config[ENABLE]:
         root = slashed(config[ROOT])
         app.register_blueprint(studies_blueprint(root, read_only=config[READ_ONLY]))

@@ -35,15 +35,27 @@ def install_request_log(app: Flask) -> None:
         if g.get("close_connection") or (answer.status_code >= 400 and unread):
             finish_early(answer)
         if access_log.isEnabledFor(logging.INFO):
+            user = getattr(g.get("identity"), "label", "") or "-"
+            path = quote(request.path, safe=_PLAIN)
+            milliseconds = (time.perf_counter() - g.started) * 1000
             access_log.info(
                 "%s %s %s %s %d %.1fms %s",
                 remote_address() or "-",
-                getattr(g.get("identity"), "label", "") or "-",
+                user,
                 request.method,
-                quote(request.path, safe=_PLAIN),
+                path,
                 answer.status_code,
-                (time.perf_counter() - g.started) * 1000,
+                milliseconds,
                 g.request_id,
+                extra={
+                    "fields": {
+                        "client": remote_address(),
+                        "method": request.method,
+                        "path": path,
+                        "status": answer.status_code,
+                        "milliseconds": round(milliseconds, 1),
+                    }
+                },
             )
         return answer
 

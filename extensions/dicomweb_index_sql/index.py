@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
-from datetime import UTC
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
 
-from dicomweb_index_sql import maintenance, migration, reads, search
+from dicomweb_index_sql import copying, maintenance, migration, patients, reads, search
 from dicomweb_index_sql.conditions import answers
 from dicomweb_index_sql.database import cursor_of
 from dicomweb_index_sql.group_commit import GroupCommit
 from dicomweb_index_sql.options import OPTIONS, open_database
 from dicomweb_index_sql.ordering import sorts
 from dicomweb_index_sql.reindexing import reindex
-from dicomweb_index_sql.schema import changes, instances
+from dicomweb_index_sql.schema import changes, instances, studies
 from dicomweb_index_sql.statements import chunks
 from dicomweb_index_sql.writer import BatchWriter
 from dicomweb_server.interfaces.auth import Scope
@@ -31,6 +33,7 @@ from dicomweb_server.interfaces.index import (
     InstanceRecord,
     NewInstance,
     Overwrite,
+    PatientRecord,
     Statistics,
 )
 from dicomweb_server.interfaces.provider import Settings
@@ -81,6 +84,14 @@ class SqlIndex(Index):
                 self.database, connection, resource, scope
             )
         )
+
+    def delete_patient(self, record: PatientRecord) -> list[BlobRef]:
+        return self.database.transact(
+            lambda connection: patients.delete_patient(self.database, connection, record)
+        )
+
+    def relocate(self, moves: Sequence[tuple[BlobRef, BlobRef]]) -> set[BlobRef]:
+        return self.database.transact(lambda connection: maintenance.relocate(connection, moves))
 
     def reindex(self, instances: Sequence[NewInstance]) -> int:
         return self.database.transact(
@@ -134,6 +145,12 @@ class SqlIndex(Index):
 
     # --- looking after it ------------------------------------------------------------------
 
+    def patients(self) -> Iterator[PatientRecord]:
+        return iter(patients.read_patients(self.database))
+
+    def patient(self, orthanc_id: str) -> PatientRecord | None:
+        return self.database.read(lambda connection: patients.find(connection, orthanc_id))
+
     def changes(self, *, after: int = 0, limit: int = 100) -> list[Change]:
         statement = (
             select(changes).where(changes.c.seq > after).order_by(changes.c.seq).limit(limit)
@@ -146,13 +163,20 @@ class SqlIndex(Index):
     def statistics(self) -> Statistics:
         return maintenance.statistics(self.database)
 
-    def blobs(self) -> Iterator[BlobEntry]:
+    def blobs(
+        self,
+        *,
+        storage: str | None = None,
+        received_before: datetime | None = None,
+        study: str | None = None,
+    ) -> Iterator[BlobEntry]:
+        wanted = _wanted(storage, received_before, study)
         columns = instances.c
         last = 0
         while True:
             statement = (
                 select(columns.id, columns.storage, columns.blob, columns.size, columns.sha256)
-                .where(instances.c.id > last)
+                .where(instances.c.id > last, *wanted)
                 .order_by(instances.c.id)
                 .limit(_BLOB_PAGE)
             )
@@ -185,6 +209,12 @@ class SqlIndex(Index):
             known |= {BlobRef(*row) for row in self._rows(statement)}
         return known
 
+    def copy_to(self, target: Path) -> Iterator[BlobEntry]:
+        return copying.copy_to(self.database, target)
+
+    def restoring(self, copy: Path) -> AbstractContextManager[Iterable[BlobEntry]]:
+        return copying.restoring(self.database, copy)
+
     def verify(self, *, repair: bool = False) -> list[str]:
         return maintenance.verify(self.database, repair=repair)
 
@@ -193,3 +223,19 @@ class SqlIndex(Index):
 
     def _rows(self, statement: Select[Any]) -> Sequence[Any]:
         return self.database.read(lambda connection: connection.execute(statement).all())
+
+
+def _wanted(
+    storage: str | None, received_before: datetime | None, study: str | None
+) -> list[ColumnElement[bool]]:
+    """Conditions on instances; None says nothing."""
+    found: list[ColumnElement[bool]] = []
+    if storage is not None:
+        found.append(instances.c.storage == storage)
+    if received_before is not None:
+        limit = received_before.astimezone(UTC).replace(tzinfo=None)
+        found.append(instances.c.received < limit)
+    if study is not None:
+        named = select(studies.c.id).where(studies.c.study_uid == study)
+        found.append(instances.c.study_row.in_(named))
+    return found

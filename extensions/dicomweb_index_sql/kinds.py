@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 from sqlalchemy import URL, ColumnElement, Connection, Engine
 
@@ -28,6 +29,8 @@ class Kind(ABC):
 
     def __init__(self, url: URL) -> None:
         self.url = url
+        self.file: Path | None = None
+        """The one file that holds the database, if there is one."""
 
     @abstractmethod
     def create_engine(self) -> Engine:

@@ -25,6 +25,14 @@ from dicomweb_server.interfaces.index import BlobRef, Statistics
 from dicomweb_server.ps318.paths import Resource
 
 _LOG = list[tuple[str, str, str]]
+_DOOMED = select(
+    instances.c.id,
+    instances.c.orthanc_id,
+    instances.c.study_row,
+    instances.c.series_row,
+    instances.c.storage,
+    instances.c.blob,
+)
 
 
 def _doomed(connection: Connection, resource: Resource, scope: Scope) -> list[Any]:
@@ -33,17 +41,9 @@ def _doomed(connection: Connection, resource: Resource, scope: Scope) -> list[An
     of_series = {name: uid for name, uid in named.items() if name != "instance"}
     parents_of, values = series_of(resource).at(of_series, scope)
     parents = [row[0] for row in parents_of.rows(cursor_of(connection), values)]
-    statement = select(
-        instances.c.id,
-        instances.c.orthanc_id,
-        instances.c.study_row,
-        instances.c.series_row,
-        instances.c.storage,
-        instances.c.blob,
-    )
     found: list[Any] = []
     for part in chunks(parents):
-        of_part = statement.where(instances.c.series_row.in_(part))
+        of_part = _DOOMED.where(instances.c.series_row.in_(part))
         if "instance" in named:
             of_part = of_part.where(instances.c.sop_uid == named["instance"])
         found += connection.execute(of_part).all()
@@ -54,7 +54,20 @@ def delete_resource(
     database: Database, connection: Connection, resource: Resource, scope: Scope
 ) -> list[BlobRef]:
     """Delete the instances of a resource inside of a scope, and what becomes empty."""
-    doomed = _doomed(connection, resource, scope)
+    return _delete(database, connection, _doomed(connection, resource, scope))
+
+
+def delete_instances(
+    database: Database, connection: Connection, study_rows: Sequence[int]
+) -> list[BlobRef]:
+    """Delete all instances of some studies, and what becomes empty."""
+    doomed: list[Any] = []
+    for part in chunks(study_rows):
+        doomed += connection.execute(_DOOMED.where(instances.c.study_row.in_(part))).all()
+    return _delete(database, connection, doomed)
+
+
+def _delete(database: Database, connection: Connection, doomed: Sequence[Any]) -> list[BlobRef]:
     if not doomed:
         return []
     now = utc_now()
@@ -77,6 +90,21 @@ def delete_resource(
     )
     write_changes(database, cursor_of(connection), log)
     return [BlobRef(row.storage, row.blob) for row in doomed]
+
+
+def relocate(connection: Connection, moves: Sequence[tuple[BlobRef, BlobRef]]) -> set[BlobRef]:
+    """Point instances to other blobs; the old ones of those that still pointed there."""
+    columns = instances.c
+    moved = set()
+    for old, new in moves:
+        statement = (
+            update(instances)
+            .where(columns.storage == old.storage, columns.blob == old.key)
+            .values(storage=new.storage, blob=new.key)
+        )
+        if connection.execute(statement).rowcount:
+            moved.add(old)
+    return moved
 
 
 def _remove(connection: Connection, column: Any, keys: Sequence[int]) -> None:

@@ -43,6 +43,7 @@ class Sqlite(Kind):
 
     def __init__(self, url: URL, busy_seconds: float) -> None:
         super().__init__(url)
+        self.file = Path(str(url.database))
         self._busy = busy_seconds
         self._turn = Turn(f"{url.database}.turn")
         self._identity: tuple[int, int] | None = None

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
@@ -284,19 +285,47 @@ class FileSystemStore(BlobStore):
     def local_path(self, key: str) -> Path | None:
         return self._path(key)
 
+    def adopt(self, key: str, source: Path, *, link: bool) -> None:
+        target = self._path(key)
+        part = f"{target}.adopted"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(part)
+            if not (link and _linked(source, part)):
+                shutil.copyfile(source, part)
+            os.rename(part, target)
+        except OSError as error:
+            raise storage_error(error, f"copying {source} to {target}") from error
+
     def check(self) -> None:
         self._require_mark()
         if not os.access(self.root, os.W_OK | os.X_OK):
             raise StorageError(f"the folder {self.root} cannot be written to")
-        status = os.statvfs(self.root)
-        if status.f_bavail * status.f_frsize < _ROOM:
+        if self.free_bytes() < _ROOM:
             raise StorageFull(f"there is no room left in {self.root}")
+
+    def free_bytes(self) -> int:
+        try:
+            status = os.statvfs(self.root)
+        except OSError as error:
+            raise storage_error(error, f"asking for the room in {self.root}") from error
+        return status.f_bavail * status.f_frsize
 
     def close(self) -> None:
         with self._lock:
             if self._pool is not None and self._pid == os.getpid():
                 self._pool.shutdown()
             self._pid = 0
+
+
+def _linked(source: Path, target: str) -> bool:
+    """Whether a link could be made: not to another file system, nor on one without links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        return False
+    return True
 
 
 def _flush_folder(path: str | Path) -> None:

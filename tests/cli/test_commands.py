@@ -250,3 +250,21 @@ def test_changed_bytes_are_found_by_their_digest(operator, tmp_path):
     assert done.exit_code == 1
     assert blob.name in done.output
     assert "SHA-256" in done.output
+
+
+def test_protecting_a_patient(operator, tmp_path):
+    operator.configure(MaximumPatientCount=1)
+
+    def imported(patient):
+        (tmp_path / "x.dcm").write_bytes(make_instance(PatientID=patient))
+        return operator.call("import", str(tmp_path / "x.dcm"))
+
+    imported("A")
+    assert "protected" in operator.call("protect", "A").output
+    assert imported("B").exit_code == 1
+    done = operator.call("protect", "A", "--off")
+    assert "no longer protected" in done.output
+    assert imported("B").exit_code == 0
+    gone = operator.call("protect", "A")
+    assert gone.exit_code == 1
+    assert "no patient 'A'" in gone.output

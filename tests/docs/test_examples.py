@@ -120,6 +120,15 @@ def test_the_option_is_told_by_the_route(tmp_path):
         assert client.get("/site").json == {"site": "Ward 7", "studies": 1}
 
 
+def test_the_number_stands_beside_the_others(tmp_path):
+    plugin = written(tmp_path, MANUAL, "wards.py")
+    with temporary_app(tmp_path, {"Plugins": [str(plugin)]}) as app:
+        client = app.test_client()
+        client.post("/dicom-web/studies", data=make_instance(), content_type="application/dicom")
+        lines = client.get("/metrics").get_data(as_text=True).splitlines()
+    assert 'ward_studies{ward="7"} 0.05' in lines
+
+
 def test_the_extension_of_the_readme(tmp_path):
     plugin = tmp_path / "ticket.py"
     plugin.write_text(indented_block("README.md", "class TicketAuthenticator"), encoding="utf-8")
@@ -156,7 +165,9 @@ def test_the_section_of_the_old_manual_changes_nothing(tmp_path):
         assert study["0020000D"]["Value"]
 
 
-@pytest.mark.parametrize("name", ["flat_storage.py", "token_auth.py", "study_desk.py", "site.py"])
+@pytest.mark.parametrize(
+    "name", ["flat_storage.py", "token_auth.py", "study_desk.py", "site.py", "wards.py"]
+)
 def test_examples_import_the_public_api_only(name):
     public = (
         *("dicomweb_server import", "dicomweb_server.interfaces.", "dicomweb_server.config "),

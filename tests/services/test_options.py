@@ -119,6 +119,7 @@ HONOURED = {
     *("Enable", "Root", "Ssl", "Host", "PublicRoot", "QidoCaseSensitive", "StudiesMetadata"),
     *("SeriesMetadata", "EnableMetadataCache", "OtherBinaryMode", "ExtraMainDicomTags"),
     *("StudiesMetadataExtrapolatedTags", "SeriesMetadataExtrapolatedTags"),
+    *("MaximumStorageSize", "MaximumPatientCount", "MaximumStorageMode"),
     *("SslEnabled", "SslCertificate", "SslVerifyPeers", "SslTrustedClientCertificates"),
     *("SslMinimumProtocolVersion", "SslCiphersAccepted"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -334,3 +335,73 @@ class IndexWriting:
         assert index.knows([here.blob, there.blob]) == {here.blob}
         index.delete(STUDY, EVERYTHING)
         assert index.reindex([there]) == 1
+
+    # --- whole patients --------------------------------------------------------------------
+
+    def test_patients_come_by_when_they_were_last_stored_to(self, index: Index) -> None:
+        for number, patient in enumerate("ABCA"):
+            index.add([one(PatientID=patient, SOPInstanceUID=f"1.{number}")])
+        found = list(index.patients())
+        assert [record.patient_id for record in found] == ["B", "C", "A"]
+        assert sum(record.size for record in found) == index.statistics().size
+        assert [index.patient(record.orthanc_id) for record in found] == found
+        assert index.patient(orthanc_ids("D", "", "", "").patient) is None
+
+    def test_a_patient_is_deleted_wholly(self, index: Index) -> None:
+        index.add([one(PatientID="A"), one(PatientID="B"), one(PatientID="A", SOPInstanceUID="2")])
+        first, second = index.patients()
+        gone = index.delete_patient(first)
+        assert len(gone) == (2 if first.patient_id == "A" else 1)
+        assert list(index.patients()) == [second]
+        assert not set(gone) & blobs(index)
+        assert index.delete_patient(first) == []
+        assert index.changes(limit=1000)[-1].kind == "DeletedPatient"
+
+    def test_a_patient_that_changed_is_not_deleted(self, index: Index) -> None:
+        index.add([one()])
+        (record,) = index.patients()
+        index.add([one(SOPInstanceUID="1.1.1.2")])
+        assert index.delete_patient(record) == []
+        assert index.statistics().instances == 2
+
+    # --- other blobs -----------------------------------------------------------------------
+
+    def test_an_instance_can_lie_elsewhere(self, index: Index) -> None:
+        news = [one(SOPInstanceUID=f"1.{number}") for number in range(3)]
+        index.add(news)
+        version, log = index.version(STUDY, EVERYTHING), index.changes()
+        elsewhere = [BlobRef("other", f"key{number}") for number in range(3)]
+        unknown = BlobRef("default", "nothing")
+        moves = [(news[0].blob, elsewhere[0]), (unknown, elsewhere[1])]
+        assert index.relocate(moves) == {news[0].blob}
+        assert blobs(index) == {elsewhere[0], news[1].blob, news[2].blob}
+        assert index.relocate(moves) == set()
+        assert index.storages() == {"default", "other"}
+        assert index.changes() == log
+        assert index.version(STUDY, EVERYTHING) == version
+
+    def test_blobs_can_be_chosen(self, index: Index) -> None:
+        old = replace(one(), received=datetime(2020, 1, 1))
+        new = one(StudyInstanceUID="1.2", SOPInstanceUID="1.2.1")
+        index.add([old, new])
+        index.relocate([(new.blob, BlobRef("other", "key"))])
+
+        def chosen(**wanted: Any) -> set[str]:
+            return {entry.ref.key for entry in index.blobs(**wanted)}
+
+        limit = datetime(2020, 1, 1, 0, 0, 1, tzinfo=UTC)
+        assert chosen(storage="other") == {"key"}
+        assert chosen(storage="default") == {old.blob.key}
+        assert chosen(received_before=limit) == {old.blob.key}
+        assert chosen(received_before=datetime(2020, 1, 1, tzinfo=UTC)) == set()
+        assert chosen(study="1.2") == {"key"}
+        assert chosen(study="1.2", storage="default") == set()
+
+    def test_blobs_go_on_while_they_are_relocated(self, index: Index) -> None:
+        index.add([one(SOPInstanceUID=f"1.{number}") for number in range(10)])
+        seen = 0
+        for entry in index.blobs(storage="default"):
+            index.relocate([(entry.ref, BlobRef("other", entry.ref.key))])
+            seen += 1
+        assert seen == 10
+        assert list(index.blobs(storage="default")) == []

@@ -1,0 +1,36 @@
+"""How messages look in the log: as text, or as JSON objects that a collector reads."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from flask import g, has_request_context
+
+_TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object for each message, in one line; of a request with its identifier and user."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        document: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if has_request_context():
+            document["request_id"] = g.get("request_id", "")
+            document["user"] = getattr(g.get("identity"), "label", "")
+        document |= getattr(record, "fields", {})
+        if record.exc_info:
+            document["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(document, default=str).decode()
+
+
+def formatter(kind: str) -> logging.Formatter:
+    """The formatter of that name: `text` or `json`."""
+    return JsonFormatter() if kind == "json" else logging.Formatter(_TEXT)
