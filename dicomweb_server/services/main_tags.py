@@ -34,8 +34,8 @@ def _by_level(value: Any) -> Mapping[str, tuple[str, ...]]:
 EXTRA_MAIN_DICOM_TAGS: Option[Mapping[str, tuple[str, ...]]] = Option(
     "ExtraMainDicomTags",
     {},
-    'More attributes that the index keeps and searches, by level: {"Series": ["KVP"]}. Sequences '
-    "and declared private tags too. `dicomweb-server reindex` fills them for what is stored.",
+    'More main attributes by level, for the metadata modes: {"Series": ["KVP"]}. Sequences '
+    "and declared private tags too.",
     _by_level,
 )
 

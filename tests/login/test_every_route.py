@@ -102,6 +102,7 @@ def routes(app, study):
         "instance": f"{study}.1.1",
         "path": "7fe00010",
         "key": "0" * 16,
+        "patient": "0" * 44,
     }
     for rule in app.url_map.iter_rules():
         path = rule.rule
