@@ -21,7 +21,7 @@ from dicomweb_server.interfaces.provider import Provider
 from dicomweb_server.interfaces.state import StateStore
 from dicomweb_server.interfaces.storage import BlobStore
 from dicomweb_server.services import Services
-from dicomweb_server.services.main_tags import MainTags
+from dicomweb_server.services.main_tags import MainTags, resolve
 from dicomweb_server.services.storages import Storages
 
 if TYPE_CHECKING:
@@ -97,6 +97,10 @@ class ServerContext:
                 yield from self.extensions.items_of(info.name, "collect_metrics", context=self)
             except ConfigError as error:
                 log.warning("%s", error)
+
+    def resolve_tag(self, name: str, where: str) -> str:
+        """The tag that a configuration names at `where`; raises `ConfigError` if there is none."""
+        return resolve(name, where, self.dictionary)
 
     def prepare(self) -> None:
         """Bring the schema up to date and make the storages ready, before the first use.

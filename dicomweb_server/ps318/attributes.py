@@ -34,6 +34,9 @@ NUMBER_OF_SERIES_RELATED_INSTANCES = "00201209"
 AVAILABLE_TRANSFER_SYNTAX_UID = "00083002"
 INSTANCE_NUMBER = "00200013"
 
+UTF8 = {"vr": "CS", "Value": ["ISO_IR 192"]}
+"""SpecificCharacterSet of everything that is made here."""
+
 COUNTS = frozenset(
     {
         NUMBER_OF_STUDY_RELATED_SERIES,

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
 from dicomweb_server.dicom import (
     DicomError,
     PixelData,
     TagDictionary,
     find_value,
+    load_header,
     normal_path,
     open_view,
 )
@@ -66,7 +65,7 @@ class BulkService:
     def everything(self, resource: Resource, scope: Scope) -> Iterator[tuple[str, BulkValue]]:
         """Every bulk value of the resource's instances, with its path; pixel data too."""
         for record, header in self.index.headers(resource, scope):
-            attributes = orjson.loads(header.replace(b"\x1f", b""))
+            attributes = load_header(header)
             for path in bulk_paths(attributes):
                 value = self._value(record, path)
                 if value is not None:

@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-import orjson
 from pydicom import Dataset, FileMetaDataset
 from pydicom.fileset import FileSet
 from pydicom.uid import UID
 
+from dicomweb_server.dicom import load_header
 from dicomweb_server.interfaces.index import InstanceRecord
 
 # Directory records must have them (PS3.3, F.5), whatever the instance lacks.
@@ -50,7 +50,7 @@ def file_set(
 
 
 def _without_bulk(record: InstanceRecord, header: bytes) -> Dataset:
-    attributes = orjson.loads(header.replace(b"\x1f", b""))
+    attributes = load_header(header)
     kept = {tag: each for tag, each in attributes.items() if "BulkDataURI" not in each}
     dataset = Dataset.from_json(_plain(kept))
     for keyword, value in _DEMANDED.items():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import orjson
-
-from dicomweb_server.dicom import ParsedInstance
+from dicomweb_server.dicom import ParsedInstance, load_header
 from dicomweb_server.interfaces.auth import EVERYTHING, Scope
 from dicomweb_server.interfaces.index import Found, Index
 from dicomweb_server.ps318 import attributes as sets
@@ -48,6 +46,6 @@ class Door:
 
 def _patient_of(found: Found) -> str:
     """The PatientID of a study that was found: the first value is what identifies it."""
-    answer = orjson.loads(found.answer.replace(b"\x1f", b""))
+    answer = load_header(found.answer)
     values = answer.get(sets.PATIENT_ID, {}).get("Value") or [""]
     return plain(str(values[0] or ""))

@@ -10,14 +10,13 @@ from typing import Any
 
 import orjson
 
-from dicomweb_server.dicom import TagDictionary
+from dicomweb_server.dicom import TagDictionary, load_header
+from dicomweb_server.dicom.json_model import BASE
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import Found, Index
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.errors import BadRequest
 from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
-
-_PLACEHOLDER = b"\x1f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +89,17 @@ class SearchService:
                 )
 
     def _total(self, query: Query, scope: Scope) -> int:
-        rest = [c for c in query.conditions if not self._index.answers(c, query.level)]
+        rest = self._rest(query)
         if not rest:
             return self._index.count(query, scope)
-        indexed = tuple(c for c in query.conditions if c not in rest)
-        narrowed = replace(query, conditions=indexed, limit=None, offset=0)
-        return sum(1 for _ in self._matching(narrowed, rest, scope))
+        return sum(1 for _ in self._matching(query, rest, scope))
+
+    def _rest(self, query: Query) -> list[Condition]:
+        """The conditions that the index does not answer itself."""
+        return [c for c in query.conditions if not self._index.answers(c, query.level)]
 
     def _matches(self, query: Query, scope: Scope, dropped: frozenset[str]) -> list[bytes]:
-        rest = [c for c in query.conditions if not self._index.answers(c, query.level)]
+        rest = self._rest(query)
         extra = self._extra(query)
         plain = not extra and not query.include.all and not dropped
         if rest:
@@ -113,16 +114,16 @@ class SearchService:
     # --- filtering what the index cannot ---------------------------------------------------
 
     def _filtered(self, query: Query, rest: Sequence[Condition], scope: Scope) -> list[_Match]:
-        indexed = tuple(c for c in query.conditions if c not in rest)
-        narrowed = replace(query, conditions=indexed, limit=None, offset=0)
         stop = None if query.limit is None else query.offset + query.limit
-        matches = self._matching(narrowed, rest, scope)
+        matches = self._matching(query, rest, scope)
         return list(islice(matches, query.offset, stop))
 
     def _matching(self, query: Query, rest: Sequence[Condition], scope: Scope) -> Iterator[_Match]:
-        """Each match of which any instance fulfils all the conditions."""
+        """Each match of which any instance fulfils the rest, before paging."""
+        indexed = tuple(c for c in query.conditions if c not in rest)
+        narrowed = replace(query, conditions=indexed, limit=None, offset=0)
         done = -1
-        for count, (found, header) in enumerate(self._index.scan(query, scope), 1):
+        for count, (found, header) in enumerate(self._index.scan(narrowed, scope), 1):
             if count > self._limits.scan:
                 names = ", ".join(self._name(condition.tag) for condition in rest)
                 raise BadRequest(
@@ -131,7 +132,7 @@ class SearchService:
                     f"narrows the search, such as PatientID or StudyDate, or raise SearchScanLimit"
                 )
             if found.row != done:
-                attributes = orjson.loads(header.replace(_PLACEHOLDER, b""))
+                attributes = load_header(header)
                 if all(condition.matches(attributes) for condition in rest):
                     done = found.row
                     yield _Match(found, partial(dict, attributes))
@@ -151,7 +152,7 @@ class SearchService:
     def _edited(
         self, query: Query, match: _Match, extra: Sequence[str], dropped: frozenset[str]
     ) -> bytes:
-        answer: dict[str, Any] = orjson.loads(match.found.answer.replace(_PLACEHOLDER, b""))
+        answer: dict[str, Any] = load_header(match.found.answer)
         ready: dict[str, Any] = {}
         for text in match.found.attributes:
             ready |= orjson.loads(text)
@@ -195,9 +196,7 @@ class SearchService:
 
         def read() -> dict[str, Any]:
             conditions = (*query.conditions, *scope.of_series())
-            header = self._index.representative(query.level, match.row, conditions)
-            loaded: dict[str, Any] = orjson.loads(header.replace(_PLACEHOLDER, b""))
-            return loaded
+            return load_header(self._index.representative(query.level, match.row, conditions))
 
         return read
 
@@ -206,7 +205,7 @@ def _dump(answer: dict[str, Any]) -> bytes:
     """The JSON text, with the placeholder before the path of RetrieveURL again."""
     if sets.RETRIEVE_URL in answer:  # a patient has none
         path = orjson.dumps(answer[sets.RETRIEVE_URL]["Value"][0])
-        url = orjson.Fragment(b'"' + _PLACEHOLDER + path[1:])
+        url = orjson.Fragment(b'"' + BASE + path[1:])
         answer = answer | {sets.RETRIEVE_URL: {"vr": "UR", "Value": [url]}}
     return orjson.dumps(answer, option=orjson.OPT_SORT_KEYS)
 

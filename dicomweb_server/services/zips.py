@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
+from dicomweb_server.dicom import load_header
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.ps318.matching import texts_of
 
@@ -73,7 +72,7 @@ class Names:
 
     def of(self, record: InstanceRecord, header: bytes) -> str:
         """The name of an instance in the archive."""
-        attributes = orjson.loads(header.replace(b"\x1f", b""))
+        attributes = load_header(header)
         patient = self._folder(
             "", f"patient {record.patient_id}", _text(attributes, "00100020", "00100010")
         )

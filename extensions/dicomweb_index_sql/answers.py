@@ -15,7 +15,6 @@ from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.query_model import QueryLevel
 
 Attributes = dict[str, Any]
-_UTF8 = {"vr": "CS", "Value": ["ISO_IR 192"]}
 _PATIENT_COUNTS = (
     sets.NUMBER_OF_PATIENT_RELATED_STUDIES,
     sets.NUMBER_OF_PATIENT_RELATED_SERIES,
@@ -68,7 +67,7 @@ def patient_answer(attributes: bytes, counts: Sequence[int]) -> bytes:
     """The answer for a patient; `counts` are those of studies, series and instances."""
     return dumps(
         default_set(orjson.loads(attributes), QueryLevel.PATIENT)
-        | {sets.SPECIFIC_CHARACTER_SET: _UTF8}
+        | {sets.SPECIFIC_CHARACTER_SET: sets.UTF8}
         | {tag: count(number) for tag, number in zip(_PATIENT_COUNTS, counts, strict=True)}
     )
 
@@ -84,7 +83,7 @@ def study_answer(
     return dumps(
         default_set(attributes, QueryLevel.STUDY)
         | {
-            sets.SPECIFIC_CHARACTER_SET: _UTF8,
+            sets.SPECIFIC_CHARACTER_SET: sets.UTF8,
             sets.INSTANCE_AVAILABILITY: _ONLINE,
             sets.MODALITIES_IN_STUDY: codes(modalities, "CS"),
             sets.RETRIEVE_URL: retrieve_url(study_uid),
@@ -105,7 +104,7 @@ def series_answer(
         default_set(study, QueryLevel.STUDY)
         | default_set(series, QueryLevel.SERIES)
         | {
-            sets.SPECIFIC_CHARACTER_SET: _UTF8,
+            sets.SPECIFIC_CHARACTER_SET: sets.UTF8,
             sets.RETRIEVE_URL: retrieve_url(*uids),
             sets.NUMBER_OF_SERIES_RELATED_INSTANCES: count(instance_count),
         }
@@ -123,7 +122,7 @@ def instance_answer(
         parents
         | default_set(instance, QueryLevel.INSTANCE)
         | {
-            sets.SPECIFIC_CHARACTER_SET: _UTF8,
+            sets.SPECIFIC_CHARACTER_SET: sets.UTF8,
             sets.INSTANCE_AVAILABILITY: _ONLINE,
             sets.RETRIEVE_URL: retrieve_url(*uids),
             sets.AVAILABLE_TRANSFER_SYNTAX_UID: codes(transfer_syntaxes, "UI"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from dicomweb_index_sql.database import Database, cursor_of
@@ -20,6 +19,7 @@ from dicomweb_index_sql.schema import (
 )
 from dicomweb_index_sql.statements import chunks, utc_now, write_changes
 from dicomweb_index_sql.writer import finish_series, finish_study
+from dicomweb_server.dicom import load_header
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import BlobRef, Statistics
 from dicomweb_server.ps318.paths import Resource
@@ -237,9 +237,7 @@ def _wrong_studies(connection: Connection) -> Iterator[tuple[int, str]]:
             stored = row._mapping[name]
             if (sorted(stored) if isinstance(stored, list) else stored) != value:
                 yield row.id, f"study {row.orthanc_id}: {name} is {stored}, should be {value}"
-        if orjson.loads(row.answer.replace(b"\x1f", b"")).get("00201208", {}).get("Value") != [
-            actual["instance_count"]
-        ]:
+        if load_header(row.answer).get("00201208", {}).get("Value") != [actual["instance_count"]]:
             yield row.id, f"study {row.orthanc_id}: its ready answer is out of date"
 
 

@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import nsmallest
 from typing import Any
 
 import orjson
 
 from dicomweb_server import hookimpl
-from dicomweb_server.config import ConfigError, Option, one_of, texts
+from dicomweb_server.config import Option, one_of, texts
 from dicomweb_server.context import ServerContext
-from dicomweb_server.dicom import TagDictionary, orthanc_ids
+from dicomweb_server.dicom import load_header, orthanc_ids
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.interfaces.metadata import MetadataMode
-from dicomweb_server.interfaces.provider import Settings
+from dicomweb_server.ps318.attributes import SPECIFIC_CHARACTER_SET, UTF8
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.ps318.query_model import QueryLevel
 
 _SAMPLES = 3
-_CHARACTER_SET = "00080005"
-_UTF8 = {"vr": "CS", "Value": ["ISO_IR 192"]}
 _NOT_COUNTED = frozenset({"SQ", "OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
 STUDIES_TAGS: Option[tuple[str, ...]] = Option(
@@ -58,15 +56,12 @@ class ExtrapolateMetadata(MetadataMode):
 
     name = "Extrapolate"
 
-    def __init__(self, settings: Settings) -> None:
-        self._config = settings.config
-
     def bind(self, context: ServerContext) -> None:
         self._index = context.index
-        config, dictionary = self._config, context.dictionary
+        config = context.config
         self._main = context.main_tags.by_level
-        self._study_tags = _resolved(STUDIES_TAGS.name, config[STUDIES_TAGS], dictionary)
-        self._series_tags = _resolved(SERIES_TAGS.name, config[SERIES_TAGS], dictionary)
+        self._study_tags = _resolved(STUDIES_TAGS, context)
+        self._series_tags = _resolved(SERIES_TAGS, context)
         self._needs_majority = config[RULE] == "Majority"
         what = repr((self._main, self._study_tags, self._series_tags, config[RULE]))
         self._digest = hashlib.sha256(what.encode()).hexdigest()[:16]
@@ -89,11 +84,11 @@ class ExtrapolateMetadata(MetadataMode):
             yield record, self._object(header, studies[patient], series[patient, series_uid])
 
     def _object(self, header: bytes, of_study: Attributes, of_series: Attributes) -> bytes:
-        everything = _loaded(header)
+        everything = load_header(header)
         answer = self._of(everything, QueryLevel.STUDY) | of_study
         answer |= self._of(everything, QueryLevel.SERIES) | of_series
         answer |= self._of(everything, QueryLevel.INSTANCE)
-        return orjson.dumps(answer | {_CHARACTER_SET: _UTF8}, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(answer | {SPECIFIC_CHARACTER_SET: UTF8}, option=orjson.OPT_SORT_KEYS)
 
     def _of(self, attributes: Mapping[str, Any], level: QueryLevel) -> Attributes:
         return {
@@ -112,7 +107,7 @@ class ExtrapolateMetadata(MetadataMode):
             return {}
         records = (r for r in self._index.instances(resource, scope) if r.patient_id == patient)
         headers = [self._index.details(r.row) for r in nsmallest(_SAMPLES, records, key=_orthanc)]
-        samples = [_loaded(details.header) for details in headers if details is not None]
+        samples = [load_header(details.header) for details in headers if details is not None]
         found = {tag: self._agreed([s[tag] for s in samples if tag in s], samples) for tag in tags}
         return {tag: element for tag, element in found.items() if element is not None}
 
@@ -129,27 +124,14 @@ class ExtrapolateMetadata(MetadataMode):
         return by_text[text]
 
 
-def _loaded(header: bytes) -> Attributes:
-    loaded: Attributes = orjson.loads(header.replace(b"\x1f", b""))
-    return loaded
-
-
 def _orthanc(record: InstanceRecord) -> str:
     ids = orthanc_ids(record.patient_id, record.study_uid, record.series_uid, record.sop_uid)
     return ids.instance
 
 
-def _resolved(option: str, names: Iterable[str], dictionary: TagDictionary) -> tuple[str, ...]:
-    tags = []
-    for name in names:
-        tag = dictionary.resolve(name)
-        if tag is None:
-            raise ConfigError(
-                f"{option}: {name!r} is no attribute; possible are keywords such as KVP, and tags "
-                f"such as 0018,0060"
-            )
-        tags.append(tag)
-    return tuple(dict.fromkeys(tags))
+def _resolved(option: Option[Any], context: ServerContext) -> tuple[str, ...]:
+    names = context.config[option]
+    return tuple(dict.fromkeys(context.resolve_tag(name, option.name) for name in names))
 
 
 @hookimpl

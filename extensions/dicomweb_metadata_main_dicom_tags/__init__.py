@@ -9,13 +9,12 @@ import orjson
 
 from dicomweb_server import hookimpl
 from dicomweb_server.context import ServerContext
+from dicomweb_server.dicom import load_header
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.interfaces.metadata import MetadataMode
+from dicomweb_server.ps318.attributes import SPECIFIC_CHARACTER_SET, UTF8
 from dicomweb_server.ps318.paths import Resource
-
-_UTF8 = {"vr": "CS", "Value": ["ISO_IR 192"]}
-_CHARACTER_SET = "00080005"
 
 
 class MainDicomTagsMetadata(MetadataMode):
@@ -25,7 +24,7 @@ class MainDicomTagsMetadata(MetadataMode):
 
     def bind(self, context: ServerContext) -> None:
         self._index = context.index
-        self._tags = context.main_tags.all - {_CHARACTER_SET}
+        self._tags = context.main_tags.all - {SPECIFIC_CHARACTER_SET}
         self._digest = hashlib.sha256(" ".join(sorted(self._tags)).encode()).hexdigest()[:16]
 
     @property
@@ -37,13 +36,13 @@ class MainDicomTagsMetadata(MetadataMode):
             yield record, self._projected(header)
 
     def _projected(self, header: bytes) -> bytes:
-        everything = orjson.loads(header.replace(b"\x1f", b""))
+        everything = load_header(header)
         kept = {
             tag: element
             for tag, element in everything.items()
             if tag in self._tags and "BulkDataURI" not in element
         }
-        return orjson.dumps(kept | {_CHARACTER_SET: _UTF8}, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(kept | {SPECIFIC_CHARACTER_SET: UTF8}, option=orjson.OPT_SORT_KEYS)
 
 
 @hookimpl

@@ -1,6 +1,5 @@
 """What is special about PostgreSQL: passwords, broken connections, several nodes, its limits."""
 
-import os
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -252,20 +251,6 @@ for number in range(30):
 """
     processes(3, BEGIN + work, tmp_path, database_url)
     assert build(database_url, SqlStateStore).get("space", "key").version == 90
-
-
-def test_the_index_works_on_both_sides_of_a_fork(index):
-    index.add([new_instance()])
-    pid = os.fork()
-    if pid == 0:
-        try:
-            index.add([new_instance()])
-            os._exit(0)
-        except BaseException:
-            os._exit(1)
-    index.add([new_instance()])
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert index.statistics().instances == 3
 
 
 # --- locks and limits ----------------------------------------------------------------------

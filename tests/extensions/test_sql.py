@@ -1,6 +1,5 @@
 """What is special about the database: locks, schema versions, processes."""
 
-import os
 import sqlite3
 from contextlib import closing
 
@@ -207,20 +206,6 @@ def test_processes_add_to_one_study_at_once(tmp_path, index):
     assert index.verify() == []
     numbers = [change.seq for change in index.changes(limit=1000)]
     assert numbers == sorted(set(numbers))
-
-
-def test_the_index_works_on_both_sides_of_a_fork(index):
-    index.add([new_instance()])
-    pid = os.fork()
-    if pid == 0:
-        try:
-            index.add([new_instance()])
-            os._exit(0)
-        except BaseException:
-            os._exit(1)
-    index.add([new_instance()])
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert index.statistics().instances == 3
 
 
 # --- looking after it ----------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -139,3 +140,16 @@ class IndexTogether:
                 assert index.statistics().instances >= told
 
         together(work, range(4))
+
+    def test_it_works_on_both_sides_of_a_fork(self, index: Index) -> None:
+        index.add([new_instance()])
+        pid = os.fork()
+        if pid == 0:
+            try:
+                index.add([new_instance()])
+                os._exit(0)
+            except BaseException:
+                os._exit(1)
+        index.add([new_instance()])
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert index.statistics().instances == 3
