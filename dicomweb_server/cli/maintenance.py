@@ -10,7 +10,7 @@ import click
 from dicomweb_server.cli.shared import opened
 from dicomweb_server.context import ServerContext
 from dicomweb_server.interfaces.index import IndexFailure
-from dicomweb_server.services.maintenance import Maintenance
+from dicomweb_server.services.maintenance import Maintenance, Report
 
 
 @click.command()
@@ -40,23 +40,42 @@ def check(config: Path | None, repair: bool, digests: bool) -> None:
 
 
 @click.command()
+@click.option(
+    "--tags", is_flag=True, help="Read no files: only fill in ExtraMainDicomTags, from the index."
+)
 @click.pass_obj
-def reindex(config: Path | None) -> None:
+def reindex(config: Path | None, tags: bool) -> None:
     """Read every stored file again and write down what is found; deleted ones stay deleted.
 
-    Ends with status 1 if files could not be read.
+    The server can work meanwhile. Ends with status 1 if files could not be read.
     """
     with opened(config) as context:
         maintenance = Maintenance(context.index, context.storages)
         count = maintenance.count_blobs()
         _prepare(context, count)
-        with click.progressbar(length=count, label="reindexing") as bar:
-            report = maintenance.reindex(context.services.ingest.reading, bar.update)
+        report = None if tags else _read_files(context, maintenance, count)
+        _fill(context)
+    if report is None:
+        return
     for sentence in report.problems:
         click.echo(sentence)
     click.echo(report.summary)
     if report.problems:
         raise SystemExit(1)
+
+
+def _read_files(context: ServerContext, maintenance: Maintenance, count: int) -> Report:
+    with click.progressbar(length=count, label="reindexing") as bar:
+        return maintenance.reindex(context.services.ingest.reading, bar.update)
+
+
+def _fill(context: ServerContext) -> None:
+    """Hold the attributes of `ExtraMainDicomTags` of what was stored before they were named."""
+    count = context.index.unfilled()
+    with click.progressbar(context.index.fill(), length=count, label="extra tags") as bar:
+        filled = sum(1 for _ in bar)
+    if context.main_tags.has_extra:
+        click.echo(f"{filled} studies were lacking attributes of ExtraMainDicomTags, now none is")
 
 
 def _prepare(context: ServerContext, count: int) -> None:

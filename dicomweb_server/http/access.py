@@ -67,5 +67,9 @@ def _certain(scope: Scope) -> Scope:
     index = current_context().index
     for condition in scope.conditions():
         if not index.answers(condition, QueryLevel.STUDY):
-            raise ValueError(f"the index has no column for {condition.tag}, which a scope names")
+            filled = ", before `dicomweb-server reindex --tags` ran"
+            raise ValueError(
+                f"the index cannot tell {condition.tag}, which a scope names"
+                f"{filled if index.keeps(condition, QueryLevel.STUDY) else ''}"
+            )
     return NOTHING if scope.nothing else scope

@@ -223,6 +223,13 @@ class Index(Provider, ABC):
     def answers(self, condition: Condition, level: QueryLevel) -> bool:
         """Whether `search` evaluates the condition itself; the service filters the others."""
 
+    def keeps(self, condition: Condition, level: QueryLevel) -> bool:
+        """Whether `answers` will be True as soon as `fill` did its work; MUST NOT need a database.
+
+        By default it is what `answers` says.
+        """
+        return self.answers(condition, level)
+
     @abstractmethod
     def search(self, query: Query, scope: Scope, *, attributes: bool = False) -> list[Found]:
         """Matches in a stable order, from `query.offset`, at most `query.limit`.
@@ -282,6 +289,17 @@ class Index(Provider, ABC):
         """What was learnt from one file; None when it was deleted meanwhile."""
 
     # --- looking after it ------------------------------------------------------------------
+
+    def unfilled(self) -> int:
+        """How many studies lack attributes of `ExtraMainDicomTags` that the index is to hold."""
+        return 0
+
+    def fill(self) -> Iterator[None]:
+        """Hold those of what was stored before they were configured; yields after each study.
+
+        Others MUST be able to store and search meanwhile.
+        """
+        return iter(())
 
     def patients(self) -> Iterator[PatientRecord]:
         """Every patient, the one first that was not stored to for longest."""

@@ -43,11 +43,12 @@ def texts_of(element: Mapping[str, Any] | None) -> tuple[str, ...]:
     values = element.get("Value") if element else None
     if not isinstance(values, list):
         return ()
-    texts = (_text_of(value) for value in values)
+    texts = (text_of(value) for value in values)
     return tuple(text for text in texts if text)
 
 
-def _text_of(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """One value of the DICOM JSON model as text; "" for null."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
@@ -96,8 +97,8 @@ class EqualsNumber:
         if other is None:
             return False
         if self.vr == "FL":
-            wanted = _single(self.number)
-            return wanted is not None and wanted == _single(other)
+            wanted = single(self.number)
+            return wanted is not None and wanted == single(other)
         return float(self.number) == float(other) if self.vr == "FD" else self.number == other
 
 
@@ -333,7 +334,8 @@ def _cleaner(folded: bool) -> Any:
     return _folded_plain if folded else plain
 
 
-def _single(number: Decimal) -> float | None:
+def single(number: Decimal) -> float | None:
+    """The nearest number in single precision; None if it is too large for that."""
     try:
         return float(struct.unpack("<f", struct.pack("<f", float(number)))[0])
     except OverflowError:

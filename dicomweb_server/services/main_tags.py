@@ -34,8 +34,9 @@ def _by_level(value: Any) -> Mapping[str, tuple[str, ...]]:
 EXTRA_MAIN_DICOM_TAGS: Option[Mapping[str, tuple[str, ...]]] = Option(
     "ExtraMainDicomTags",
     {},
-    'More main attributes by level, for the metadata modes: {"Series": ["KVP"]}. Sequences '
-    "and declared private tags too.",
+    'More main attributes by level, kept in the index and in the metadata modes: {"Series": '
+    '["KVP"]}. Sequences and private tags too. `dicomweb-server reindex --tags` fills them in for '
+    "what is stored already.",
     _by_level,
 )
 
@@ -46,6 +47,11 @@ class MainTags:
 
     by_level: Mapping[QueryLevel, tuple[str, ...]]
     extra: Mapping[QueryLevel, tuple[str, ...]]
+
+    @property
+    def has_extra(self) -> bool:
+        """Whether any are configured."""
+        return any(self.extra.values())
 
     @property
     def all(self) -> frozenset[str]:

@@ -108,6 +108,13 @@ def create_app(
     context = create_context(config, beside=beside, extra=extra)
     check_access(context)
     context.prepare()
+    unfilled = context.index.unfilled()
+    if unfilled:
+        log.warning(
+            "%d studies lack attributes of ExtraMainDicomTags, so searches by these read headers: "
+            "run `dicomweb-server reindex --tags`, which can be done meanwhile",
+            unfilled,
+        )
     return build_app(context)
 
 

@@ -26,7 +26,7 @@ def _condition(name: str, alternatives: tuple[str, ...], context: ServerContext)
     if len(found) > 1:
         predicate = AnyOf(tuple(each.predicate for each in found))
         first = Condition(first.path, first.vr, predicate)
-    if first.tag in _UNFIT or not context.index.answers(first, QueryLevel.STUDY):
+    if first.tag in _UNFIT or not context.index.keeps(first, QueryLevel.STUDY):
         raise ConfigError(
             f"Studies names {name} with {alternatives[0]!r}, which the index cannot tell; "
             f"possible are {', '.join(_possible(context))}"
@@ -59,10 +59,11 @@ def _parsed(name: str, text: str, context: ServerContext) -> Condition:
 def _possible(context: ServerContext) -> list[str]:
     """Keywords of what a rule can name."""
     tags = {tag for level in sets.MAIN.values() for tag in level}
+    tags |= context.main_tags.all
     tags |= {sets.MODALITIES_IN_STUDY, sets.SOP_CLASSES_IN_STUDY}
     return sorted(context.dictionary.keyword(tag) or tag for tag in tags if _fits(tag, context))
 
 
 def _fits(tag: str, context: ServerContext) -> bool:
     condition = Condition((tag,), context.dictionary.vr(tag), Equals("1"))
-    return tag not in _UNFIT and context.index.answers(condition, QueryLevel.STUDY)
+    return tag not in _UNFIT and context.index.keeps(condition, QueryLevel.STUDY)

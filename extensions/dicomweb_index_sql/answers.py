@@ -28,9 +28,11 @@ def dumps(attributes: Mapping[str, Any]) -> bytes:
     return orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS)
 
 
-def main_attributes(attributes: Mapping[str, Any], level: QueryLevel) -> Attributes:
-    """The main attributes of a level that the data has, even if empty."""
-    return {tag: attributes[tag] for tag in sets.MAIN[level] if tag in attributes}
+def main_attributes(
+    attributes: Mapping[str, Any], level: QueryLevel, extras: Sequence[str] = ()
+) -> Attributes:
+    """The main attributes of a level that the data has, even if empty, and `extras` too."""
+    return {tag: attributes[tag] for tag in (*sets.MAIN[level], *extras) if tag in attributes}
 
 
 def default_set(attributes: Mapping[str, Any], level: QueryLevel) -> Attributes:
@@ -68,7 +70,8 @@ def patient_answer(attributes: bytes, counts: Sequence[int]) -> bytes:
     return dumps(
         default_set(orjson.loads(attributes), QueryLevel.PATIENT)
         | {sets.SPECIFIC_CHARACTER_SET: sets.UTF8}
-        | {tag: count(number) for tag, number in zip(_PATIENT_COUNTS, counts, strict=True)}
+        # int: the sum of large numbers is a Decimal in PostgreSQL
+        | {tag: count(int(number)) for tag, number in zip(_PATIENT_COUNTS, counts, strict=True)}
     )
 
 

@@ -84,7 +84,7 @@ def of_level(level: QueryLevel) -> tuple[Searchable, ...]:
     return tuple(s for s in SEARCHABLE if s.level is level)
 
 
-_LONGEST = 600
+LONGEST = 600
 """Characters by which indexed text is told apart: PostgreSQL's indexes take 2704 bytes."""
 
 
@@ -95,7 +95,7 @@ def clean(value: str) -> str:
 
 def clip(searchable: Searchable, value: str) -> str:
     """As much of a text as its column has, or is compared with."""
-    return value[:_LONGEST] if searchable.indexed and searchable.kind != "uid" else value
+    return value[:LONGEST] if searchable.indexed and searchable.kind != "uid" else value
 
 
 def compared(value: str) -> str:
@@ -116,9 +116,13 @@ def _number(values: list[Any]) -> int | None:
 
 
 def _name(values: list[Any]) -> dict[str, str | None]:
-    first = values[0] if values and isinstance(values[0], Mapping) else {}
+    return name_groups(values[0] if values and isinstance(values[0], Mapping) else {})
+
+
+def name_groups(name: Mapping[str, Any]) -> dict[str, str | None]:
+    """Each component group of a person name (DICOM JSON model) as it is compared."""
     return {
-        group: fold(clean(str(first[key])).strip().rstrip("^")) if first.get(key) else None
+        group: fold(clean(str(name[key])).strip().rstrip("^")) if name.get(key) else None
         for group, key in zip(GROUPS, ("Alphabetic", "Ideographic", "Phonetic"), strict=True)
     }
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, false, func, or_, true
+from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select, true
 
 from dicomweb_index_sql.columns import BY_TAG, GROUPS, Searchable, clip, compared
+from dicomweb_index_sql.extras import LEVELS, Kept, Key
 from dicomweb_index_sql.fuzzy import Rows, is_fuzzy
 from dicomweb_index_sql.fuzzy import clause as fuzzy_clause
-from dicomweb_index_sql.plans import Parameters, Shape, clause, plan
-from dicomweb_index_sql.schema import instances, patients, series, studies
+from dicomweb_index_sql.plans import Parameters, Plan, Shape, clause, plan
+from dicomweb_index_sql.schema import extra_values, instances, patients, series, studies
+from dicomweb_index_sql.values import double
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.matching import (
     AnyOf,
@@ -44,7 +46,7 @@ COUNTS = {
 
 def answers(condition: Condition, level: QueryLevel) -> bool:
     """Whether the condition can be said in SQL."""
-    if condition.is_universal:
+    if condition.is_universal or isinstance(condition.predicate, Kept):
         return True
     if len(condition.path) != 1 or condition.creator:
         return False
@@ -95,15 +97,39 @@ class Term:
     tag: str
     folded: bool
     shape: Shape
+    key: Key | None = None
+    """Where the values are of an attribute without columns."""
+
+    @property
+    def level(self) -> QueryLevel | None:
+        """The level whose rows hold the attribute; None if none does."""
+        return self.key.level if self.key else level_of(self.tag)
 
 
 def term_of(condition: Condition) -> tuple[Term, tuple[Any, ...]]:
     """The term of a condition, and the values of its parameters."""
     if isinstance(condition.predicate, Rows):
         return Term(condition.tag, False, ("rows",)), (condition.predicate.keys,)
+    if isinstance(condition.predicate, Kept):
+        return _term_of_extra(condition.tag, condition.predicate)
     planned = plan(condition.predicate, partial(_as_in_column, BY_TAG.get(condition.tag)))
     values = tuple(compared(v) if isinstance(v, str) else v for v in planned.values)
     return Term(condition.tag, _folded(condition.predicate), planned.shape), values
+
+
+def _term_of_extra(tag: str, kept: Kept) -> tuple[Term, tuple[Any, ...]]:
+    key, predicate = kept.key, kept.predicate
+
+    def clean(text: str) -> str:
+        return text.rstrip("^") if key.kind == "name" else text
+
+    def number(wanted: EqualsNumber) -> Plan:
+        value = double(key.kind, wanted.number)
+        return Plan(("none",)) if value is None else Plan(("double",), (value,))
+
+    planned = plan(predicate, clean, number)
+    values = tuple(compared(v) if isinstance(v, str) else v for v in planned.values)
+    return Term(tag, _folded(predicate), planned.shape, key), values
 
 
 def _as_in_column(searchable: Searchable | None, text: str) -> str:
@@ -125,19 +151,45 @@ def _on_attribute(searchable: Searchable, term: Term, take: Parameters) -> Colum
         return _moments(details, take)
     if kind == "rows":
         return fuzzy_clause(take.next().key)
-    if searchable.kind == "name" and kind in ("groups", "empty"):
-        shapes = details if kind == "groups" else [term.shape] * len(GROUPS)
-        named = [columns[f"{searchable.column}_{group}"] for group in GROUPS]
-        return and_(*(clause(*each, take) for each in zip(named, shapes, strict=False)))
     if searchable.kind == "name":
-        start, groups = take.count, []
-        for group in GROUPS:
-            take.count = start  # each group is compared with the same parameters
-            groups.append(clause(columns[f"{searchable.column}_{group}"], term.shape, take))
-        return or_(*groups)
+        named = [columns[f"{searchable.column}_{group}"] for group in GROUPS]
+        return _on_name(named, term.shape, take)
     if searchable.kind == "text" and term.folded:
         return clause(columns[f"{searchable.column}_folded"], term.shape, take)
     return clause(columns[searchable.column], term.shape, take)
+
+
+def _on_name(named: Sequence[Any], shape: Shape, take: Parameters) -> ColumnElement[bool]:
+    """The condition on the columns of a name's component groups."""
+    kind, *details = shape
+    if kind in ("groups", "empty"):
+        shapes = details if kind == "groups" else [shape] * len(named)
+        return and_(*(clause(*each, take) for each in zip(named, shapes, strict=False)))
+    start, groups = take.count, []
+    for column in named:
+        take.count = start  # each group is compared with the same parameters
+        groups.append(clause(column, shape, take))
+    return or_(*groups)
+
+
+def _on_extra(key: Key, term: Term, take: Parameters) -> ColumnElement[bool]:
+    """Whether the row of the attribute's level has a value that fulfils the condition."""
+    columns = extra_values.c
+    row: Any = TABLES[key.level].c.id
+    owners = select(columns.owner).where(
+        columns.level == LEVELS[key.level], columns.name == key.name
+    )
+    if term.shape == ("empty",):
+        return row.not_in(owners)  # type: ignore[no-any-return]
+    if key.kind == "name":
+        names = (columns.text, columns.ideographic, columns.phonetic)
+        fits = _on_name(names, term.shape, take)
+    elif key.kind in ("number", "single"):
+        fits = clause(columns.number, term.shape, take)
+    else:
+        folded = term.folded and key.kind != "uid"
+        fits = clause(columns.folded if folded else columns.text, term.shape, take)
+    return row.in_(owners.where(fits))  # type: ignore[no-any-return]
 
 
 def _moments(ends: Sequence[bool], take: Parameters) -> ColumnElement[bool]:
@@ -189,6 +241,8 @@ def level_of(tag: str) -> QueryLevel | None:
 
 def clause_of(term: Term, take: Parameters) -> ColumnElement[bool]:
     """The condition on the columns of the attribute's level; for terms that `answers` accepts."""
+    if term.key is not None:
+        return _on_extra(term.key, term, take)
     if term.tag in COUNTS:
         return clause(COUNTS[term.tag][1], term.shape, take)
     if term.tag in _OF_CHILDREN:

@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
 
-from dicomweb_index_sql import copying, maintenance, migration, patients, reads, search
+from dicomweb_index_sql import copying, filling, maintenance, migration, patients, reads, search
 from dicomweb_index_sql.conditions import answers
 from dicomweb_index_sql.database import cursor_of
+from dicomweb_index_sql.extras import NO_EXTRAS, Extras
 from dicomweb_index_sql.group_commit import GroupCommit
 from dicomweb_index_sql.options import OPTIONS, open_database
 from dicomweb_index_sql.ordering import sorts
@@ -21,6 +22,7 @@ from dicomweb_index_sql.reindexing import reindex
 from dicomweb_index_sql.schema import changes, instances, studies
 from dicomweb_index_sql.statements import chunks
 from dicomweb_index_sql.writer import BatchWriter
+from dicomweb_server.context import ServerContext
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import (
     Added,
@@ -53,6 +55,10 @@ class SqlIndex(Index):
     def __init__(self, settings: Settings) -> None:
         self.database = open_database(settings)
         self._commits: GroupCommit[_Job, list[Added]] = GroupCommit(self._add_all)
+        self._extras = NO_EXTRAS
+
+    def bind(self, context: ServerContext) -> None:
+        self._extras = Extras(context.main_tags.extra, context.dictionary)
 
     def check(self) -> None:
         migration.require_current(self.database)
@@ -71,7 +77,9 @@ class SqlIndex(Index):
         batch = [(new, overwrite) for news, overwrite in jobs for new in news]
         added = iter(
             self.database.transact(
-                lambda connection: BatchWriter(self.database, cursor_of(connection)).add(batch)
+                lambda connection: BatchWriter(
+                    self.database, cursor_of(connection), self._extras
+                ).add(batch)
             )
         )
         return [[next(added) for _ in news] for news, _ in jobs]
@@ -79,9 +87,10 @@ class SqlIndex(Index):
     def delete(self, resource: Resource, scope: Scope) -> list[BlobRef]:
         if scope.nothing:
             return []
+        inside = self._scope(scope)
         return self.database.transact(
             lambda connection: maintenance.delete_resource(
-                self.database, connection, resource, scope
+                self.database, connection, resource, inside
             )
         )
 
@@ -95,55 +104,81 @@ class SqlIndex(Index):
 
     def reindex(self, instances: Sequence[NewInstance]) -> int:
         return self.database.transact(
-            lambda connection: reindex(self.database, connection, instances)
+            lambda connection: reindex(self.database, connection, instances, self._extras)
         )
 
     # --- searching -------------------------------------------------------------------------
 
+    def keeps(self, condition: Condition, level: QueryLevel) -> bool:
+        return answers(condition, level) or self._extras.key_of(condition) is not None
+
     def answers(self, condition: Condition, level: QueryLevel) -> bool:
-        return answers(condition, level)
+        if answers(condition, level):
+            return True
+        return self._extras.key_of(condition) is not None and self._is_filled()
+
+    def _is_filled(self) -> bool:
+        return filling.is_filled(self.database, self._extras)
+
+    def _query(self, query: Query) -> Query:
+        return self._extras.of_query(query)
+
+    def _scope(self, scope: Scope) -> Scope:
+        return self._extras.of_scope(scope)
 
     def search(self, query: Query, scope: Scope, *, attributes: bool = False) -> list[Found]:
-        return search.run(self.database, query, scope, attributes=attributes)
+        asked = self._query(query)
+        return search.run(self.database, asked, self._scope(scope), attributes=attributes)
 
     def sorts(self, order: Order, level: QueryLevel) -> bool:
         return sorts(order, level)
 
     def count(self, query: Query, scope: Scope) -> int:
-        return search.count(self.database, query, scope)
+        return search.count(self.database, self._query(query), self._scope(scope))
 
     def scan(self, query: Query, scope: Scope) -> Iterator[tuple[Found, bytes]]:
-        return search.scan(self.database, query, scope)
+        return search.scan(self.database, self._query(query), self._scope(scope))
 
     def representative(
         self, level: QueryLevel, row: int, conditions: Sequence[Condition] = ()
     ) -> bytes:
-        return search.representative(self.database, level, row, conditions)
+        asked = [self._extras.resolved(condition) for condition in conditions]
+        return search.representative(self.database, level, row, asked)
 
     # --- retrieving ------------------------------------------------------------------------
 
     def version(self, resource: Resource, scope: Scope) -> str | None:
-        return None if scope.nothing else reads.version(self.database, resource, scope)
+        if scope.nothing:
+            return None
+        return reads.version(self.database, resource, self._scope(scope))
 
     def transfer_syntaxes(self, resource: Resource, scope: Scope) -> frozenset[str]:
         if scope.nothing:
             return frozenset()
-        return reads.transfer_syntaxes(self.database, resource, scope)
+        return reads.transfer_syntaxes(self.database, resource, self._scope(scope))
 
     def instances(self, resource: Resource, scope: Scope) -> Iterator[InstanceRecord]:
         if not scope.nothing:
-            for record, _ in reads.rows(self.database, resource, scope, headers=False):
+            inside = self._scope(scope)
+            for record, _ in reads.rows(self.database, resource, inside, headers=False):
                 yield record
 
     def headers(self, resource: Resource, scope: Scope) -> Iterator[tuple[InstanceRecord, bytes]]:
         if not scope.nothing:
-            for record, packed in reads.rows(self.database, resource, scope, headers=True):
+            inside = self._scope(scope)
+            for record, packed in reads.rows(self.database, resource, inside, headers=True):
                 yield record, zlib.decompress(packed)
 
     def details(self, row: int) -> Details | None:
         return reads.read_details(self.database, row)
 
     # --- looking after it ------------------------------------------------------------------
+
+    def unfilled(self) -> int:
+        return filling.count_unfilled(self.database, self._extras)
+
+    def fill(self) -> Iterator[None]:
+        return filling.fill(self.database, self._extras)
 
     def patients(self) -> Iterator[PatientRecord]:
         return iter(patients.read_patients(self.database))

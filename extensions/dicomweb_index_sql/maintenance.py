@@ -8,9 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from dicomweb_index_sql.database import Database, cursor_of
+from dicomweb_index_sql.extras import LEVELS
 from dicomweb_index_sql.reads import parameters, series_of
 from dicomweb_index_sql.schema import (
     details,
+    extra_values,
     instances,
     patients,
     series,
@@ -23,6 +25,7 @@ from dicomweb_server.dicom import load_header
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import BlobRef, Statistics
 from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.ps318.query_model import QueryLevel
 
 _LOG = list[tuple[str, str, str]]
 _DOOMED = select(
@@ -72,6 +75,7 @@ def _delete(database: Database, connection: Connection, doomed: Sequence[Any]) -
         return []
     now = utc_now()
     _remove(connection, details.c.instance_row, [row.id for row in doomed])
+    remove_extras(connection, QueryLevel.INSTANCE, [row.id for row in doomed])
     _remove(connection, instances.c.id, [row.id for row in doomed])
     connection.execute(
         insert(tombstones),
@@ -112,6 +116,13 @@ def _remove(connection: Connection, column: Any, keys: Sequence[int]) -> None:
         connection.execute(delete(column.table).where(column.in_(part)))
 
 
+def remove_extras(connection: Connection, level: QueryLevel, owners: Sequence[int]) -> None:
+    """Forget the values of attributes without columns that belong to rows of a level."""
+    of_level = delete(extra_values).where(extra_values.c.level == LEVELS[level])
+    for part in chunks(owners):
+        connection.execute(of_level.where(extra_values.c.owner.in_(part)))
+
+
 def recount(
     database: Database,
     connection: Connection,
@@ -137,6 +148,7 @@ def _recount_series(connection: Connection, row: int, revision: int, log: _LOG) 
     if found is None:
         return
     if not count:
+        remove_extras(connection, QueryLevel.SERIES, [row])
         connection.execute(delete(series).where(series.c.id == row))
         log.append(("DeletedSeries", "Series", found.orthanc_id))
         return
@@ -152,6 +164,7 @@ def _recount_study(connection: Connection, row: int, revision: int, log: _LOG) -
         return
     values = dict(found._mapping) | study_counts(connection, row)
     if not values["instance_count"]:
+        remove_extras(connection, QueryLevel.STUDY, [row])
         connection.execute(delete(studies).where(studies.c.id == row))
         log.append(("DeletedStudy", "Study", found.orthanc_id))
         _drop_patient(connection, found.patient_row, log)

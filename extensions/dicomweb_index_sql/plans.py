@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, String, and_, bindparam, false, or_, true
+from sqlalchemy import BigInteger, ColumnElement, Double, String, and_, bindparam, false, or_, true
 
 from dicomweb_server.ps318.matching import (
     AnyOf,
@@ -47,8 +47,21 @@ def like(pattern: str) -> str:
     return pattern.replace("*", "%").replace("?", "_")
 
 
-def plan(predicate: Predicate, clean: Callable[[str], str]) -> Plan:
-    """The plan of a predicate; `clean` brings single values into the form of the column."""
+def _whole(predicate: EqualsNumber) -> Plan:
+    number = predicate.number
+    whole = number == number.to_integral_value() and abs(number) < _LARGEST
+    return Plan(("number",), (int(number),)) if whole else Plan(("none",))
+
+
+def plan(
+    predicate: Predicate,
+    clean: Callable[[str], str],
+    number: Callable[[EqualsNumber], Plan] = _whole,
+) -> Plan:
+    """The plan of a predicate; `clean` brings single values into the form of the column.
+
+    `number` makes that of a number: by default for a column of whole numbers.
+    """
     match predicate:
         case AnyValue():
             return Plan(("any",))
@@ -62,13 +75,12 @@ def plan(predicate: Predicate, clean: Callable[[str], str]) -> Plan:
         case Range(_, low, high):
             bounds = tuple(bound for bound in (low, high) if bound is not None)
             return Plan(("range", low is not None, high is not None), bounds)
-        case EqualsNumber(number):
-            whole = number == number.to_integral_value() and abs(number) < _LARGEST
-            return Plan(("number",), (int(number),)) if whole else Plan(("none",))
+        case EqualsNumber():
+            return number(predicate)
         case IsEmpty():
             return Plan(("empty",))
         case NameGroups(groups):
-            plans = [plan(each or AnyValue(), clean) for each in groups]
+            plans = [plan(each or AnyValue(), clean, number) for each in groups]
             values = tuple(value for each in plans for value in each.values)
             return Plan(("groups", *(each.shape for each in plans)), values)
         case Moments(_, low, high):
@@ -78,7 +90,7 @@ def plan(predicate: Predicate, clean: Callable[[str], str]) -> Plan:
         case FuzzyName():
             raise AssertionError("what is like a name is found out before: see `fuzzy`")
         case AnyOf(alternatives):
-            plans = [plan(each, clean) for each in alternatives]
+            plans = [plan(each, clean, number) for each in alternatives]
             values = tuple(value for each in plans for value in each.values)
             return Plan(("or", *(each.shape for each in plans)), values)
 
@@ -120,6 +132,8 @@ def clause(column: Any, shape: Shape, take: Parameters) -> ColumnElement[bool]:
         made = column == take.next()
     elif kind == "number":
         made = column == take.next(BigInteger)
+    elif kind == "double":
+        made = column == take.next(Double)
     elif kind == "in":
         made = column.in_([take.next() for _ in range(details[0])])
     elif kind == "like":

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Table, select
 
 from dicomweb_index_sql.database import Database, cursor_of
+from dicomweb_index_sql.extras import Extras
 from dicomweb_index_sql.schema import instances, tombstones
 from dicomweb_index_sql.statements import chunks
 from dicomweb_index_sql.writer import BatchWriter
@@ -22,7 +23,9 @@ def _refs(connection: Connection, table: Table, keys: Sequence[str]) -> set[Blob
     return found
 
 
-def reindex(database: Database, connection: Connection, news: Sequence[NewInstance]) -> int:
+def reindex(
+    database: Database, connection: Connection, news: Sequence[NewInstance], extras: Extras
+) -> int:
     """Blobs that are indexed are described anew; others are added, unless they were deleted."""
     keys = [new.blob.key for new in news]
     known = _refs(connection, instances, keys)
@@ -34,7 +37,7 @@ def reindex(database: Database, connection: Connection, news: Sequence[NewInstan
     ]
     if not batch:
         return 0
-    added = BatchWriter(database, cursor_of(connection)).add(batch)
+    added = BatchWriter(database, cursor_of(connection), extras).add(batch)
     return sum(
         overwrite is Overwrite.ALWAYS or result.discarded != new.blob
         for (new, overwrite), result in zip(batch, added, strict=True)

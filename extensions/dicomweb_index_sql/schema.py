@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Double,
     Float,
     ForeignKey,
     Index,
@@ -101,6 +102,8 @@ studies = Table(
     Column("size", BigInteger, nullable=False),
     Column("attributes", LargeBinary, nullable=False),
     Column("answer", LargeBinary, nullable=False),
+    # `Extras.signature` of what is kept of everything in the study.
+    Column("extras", String(16), nullable=False, server_default="", index=True),
 )
 
 series = Table(
@@ -151,6 +154,22 @@ details = Table(
     Column("header", LargeBinary, nullable=False),
 )
 
+# Values of attributes without columns, see `extras`. `owner`: the row of the level.
+extra_values = Table(
+    "extra_values",
+    metadata,
+    Column("level", Integer, nullable=False),
+    Column("owner", Id, nullable=False),
+    Column("name", KeyText, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("text", KeyText),
+    Column("folded", KeyText),
+    Column("ideographic", KeyText),
+    Column("phonetic", KeyText),
+    Column("number", Double),
+    PrimaryKeyConstraint("level", "owner", "name", "position"),
+)
+
 changes = Table(
     "changes",
     metadata,
@@ -196,6 +215,17 @@ logs = Table(
     Column("value", JSON, nullable=False),
     PrimaryKeyConstraint("log", "seq"),
 )
+
+for _name in ("text", "folded", "number"):
+    _column = extra_values.c[_name]
+    Index(
+        f"ix_extra_values_{_name}",
+        extra_values.c.level,
+        extra_values.c.name,
+        _column,
+        sqlite_where=_column.isnot(None),
+        postgresql_where=_column.isnot(None),
+    )
 
 _index_searchable(studies, QueryLevel.STUDY)
 _index_searchable(series, QueryLevel.SERIES)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, and_, bindparam, exists, or_
 
-from dicomweb_index_sql.conditions import TABLES, Term, answers, clause_of, level_of, term_of
+from dicomweb_index_sql.conditions import TABLES, Term, answers, clause_of, term_of
 from dicomweb_index_sql.plans import Parameters
 from dicomweb_index_sql.prepared import Prepared
 from dicomweb_index_sql.schema import patients, series, studies
@@ -94,7 +94,7 @@ def _all_of(terms: tuple[Term, ...], take: Parameters) -> ColumnElement[bool]:
     own: Clauses = []
     below: dict[QueryLevel, Clauses] = {_E: [], _I: []}
     for term in terms:
-        level = level_of(term.tag)
+        level = term.level
         found = clause_of(term, take)
         (below[level] if level in (_E, _I) else own).append(found)
     for level, clauses in below.items():

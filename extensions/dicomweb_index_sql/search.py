@@ -15,6 +15,7 @@ from dicomweb_index_sql import answers as texts
 from dicomweb_index_sql import fuzzy, ordering
 from dicomweb_index_sql.conditions import DEPTH, TABLES, Term, clause_of, level_of, term_of
 from dicomweb_index_sql.database import Database
+from dicomweb_index_sql.extras import Kept
 from dicomweb_index_sql.plans import Parameters, name
 from dicomweb_index_sql.prepared import Prepared, Row
 from dicomweb_index_sql.schema import details, instances, patients, series, studies
@@ -72,7 +73,7 @@ def _statement(form: _Form) -> Prepared:
     clauses: dict[QueryLevel, list[ColumnElement[bool]]] = {_S: [], _E: [], _I: []}
     take = Parameters()
     for term in form.terms:
-        clauses[level_of(term.tag) or level].append(clause_of(term, take))
+        clauses[term.level or level].append(clause_of(term, take))
     sorted_by = [ordering.column_of(order.tag) for order in form.order]
     needed = {c.table for c in (*columns, *sorted_by) if isinstance(c, Column)}
     if form.scope is not None and level is not _P:
@@ -296,5 +297,6 @@ def _is_below(condition: Condition, level: QueryLevel) -> bool:
     """Whether a condition is about the rows of a lower level."""
     if condition.is_universal:
         return False
-    of_level = level_of(condition.tag)
+    kept = condition.predicate
+    of_level = kept.key.level if isinstance(kept, Kept) else level_of(condition.tag)
     return of_level is not None and DEPTH[of_level] > DEPTH[level]

@@ -7,7 +7,18 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, String, Table, bindparam, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    String,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dicomweb_index_sql.database import Database
@@ -15,6 +26,7 @@ from dicomweb_index_sql.prepared import Cursor, Prepared
 from dicomweb_index_sql.schema import (
     changes,
     details,
+    extra_values,
     instances,
     metadata,
     patients,
@@ -65,9 +77,16 @@ def _update(table: Table) -> Prepared:
     )
 
 
-_STORED = (patients, studies, series, instances, details, changes)
+_STORED = (patients, studies, series, instances, details, extra_values, changes)
 INSERT = {table.name: Prepared(insert(table), table.columns.keys()) for table in _STORED}
 UPDATE = {table.name: _update(table) for table in (studies, series, instances, details)}
+
+DELETE_EXTRAS = Prepared(
+    delete(extra_values).where(
+        extra_values.c.level == bindparam("l", type_=Integer),
+        extra_values.c.owner == bindparam("o", type_=BigInteger),
+    )
+)
 
 
 def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from sqlalchemy import Table
 from dicomweb_index_sql import answers
 from dicomweb_index_sql.columns import BY_TAG, clean, column_values, of_level
 from dicomweb_index_sql.database import Database
+from dicomweb_index_sql.extras import LEVELS, NO_EXTRAS, Extras
 from dicomweb_index_sql.prepared import Cursor, Prepared
 from dicomweb_index_sql.schema import (
     instances,
@@ -20,7 +21,7 @@ from dicomweb_index_sql.schema import (
     series,
     studies,
 )
-from dicomweb_index_sql.statements import INSERT, UPDATE, chunks, lookup, write_log
+from dicomweb_index_sql.statements import DELETE_EXTRAS, INSERT, UPDATE, chunks, lookup, write_log
 from dicomweb_server.dicom import OrthancIds, orthanc_ids
 from dicomweb_server.dicom.version import READER_VERSION
 from dicomweb_server.interfaces.index import (
@@ -60,9 +61,12 @@ class _Parent:
 class BatchWriter:
     """One batch inside of one transaction."""
 
-    def __init__(self, database: Database, cursor: Cursor) -> None:
+    def __init__(self, database: Database, cursor: Cursor, extras: Extras = NO_EXTRAS) -> None:
         self.database = database
         self.cursor = cursor
+        self.extras = extras
+        self.extra_rows: list[Row] = []
+        self.outdated: set[tuple[int, int]] = set()
         self.patients: dict[str, Row] = {}
         self.studies: dict[str, _Parent] = {}
         self.series: dict[str, _Parent] = {}
@@ -152,6 +156,7 @@ class BatchWriter:
         self.known[ids.instance] = row
         self.new_rows[ids.instance] = row
         self.new_details[ids.instance] = _detail_row(new, row["id"])
+        self._keep_extras(QueryLevel.INSTANCE, row["id"], new, study)
         study.row["instance_count"] += 1
         study.row["size"] += new.size
         study.row["sop_classes"] = _with(study.row["sop_classes"], new.parsed.sop_class_uid)
@@ -171,6 +176,7 @@ class BatchWriter:
         row = self._instance_row(new, ids, study, parent) | {"id": known["id"]}
         self.known[ids.instance] = row
         detail = _detail_row(new, row["id"])
+        self._replace_extras(QueryLevel.INSTANCE, row["id"], new, study)
         if ids.instance in self.new_rows:
             self.new_rows[ids.instance] = row
             self.new_details[ids.instance] = detail
@@ -184,10 +190,12 @@ class BatchWriter:
     ) -> None:
         """A parent takes its attributes from its first instance: here the only one changes."""
         if parent.row["instance_count"] == 1:
-            parent.row |= _series_values(new)
+            parent.row |= self._series_values(new)
+            self._replace_extras(QueryLevel.SERIES, parent.row["id"], new, study)
             self.parent_sets.pop(ids.series, None)
         if study.row["instance_count"] == 1:
-            study.row |= _study_values(new)
+            study.row |= self._study_values(new)
+            self._replace_extras(QueryLevel.STUDY, study.row["id"], new, study)
             study.row["sop_classes"] = []
             study.row["modalities"] = _with([], _modality(new))
             self.parent_sets.pop(ids.series, None)
@@ -212,7 +220,7 @@ class BatchWriter:
     def _study(self, new: NewInstance, ids: OrthancIds) -> _Parent:
         study = self.studies.get(ids.study)
         if study is None:
-            row = _study_values(new) | {
+            row = self._study_values(new) | {
                 "id": self._next_number(),
                 "orthanc_id": ids.study,
                 "patient_row": self._patient(new, ids)["id"],
@@ -221,15 +229,17 @@ class BatchWriter:
                 "series_count": 0,
                 "instance_count": 0,
                 "size": 0,
+                "extras": self.extras.signature,
             }
             study = self.studies[ids.study] = _Parent(row, fresh=True)
+            self._keep_extras(QueryLevel.STUDY, row["id"], new, study)
             self.log.append(("NewStudy", "Study", ids.study))
         return study
 
     def _series(self, new: NewInstance, ids: OrthancIds, study: _Parent) -> _Parent:
         parent = self.series.get(ids.series)
         if parent is None:
-            row = _series_values(new) | {
+            row = self._series_values(new) | {
                 "id": self._next_number(),
                 "orthanc_id": ids.series,
                 "study_row": study.row["id"],
@@ -237,10 +247,37 @@ class BatchWriter:
                 "size": 0,
             }
             parent = self.series[ids.series] = _Parent(row, fresh=True)
+            self._keep_extras(QueryLevel.SERIES, row["id"], new, study)
             study.row["series_count"] += 1
             study.row["modalities"] = _with(study.row["modalities"], _modality(new))
             self.log.append(("NewSeries", "Series", ids.series))
         return parent
+
+    def _study_values(self, new: NewInstance) -> Row:
+        values = _values(new, QueryLevel.STUDY, self.extras)
+        return values | {"study_uid": new.parsed.study_uid}
+
+    def _series_values(self, new: NewInstance) -> Row:
+        values = _values(new, QueryLevel.SERIES, self.extras)
+        return values | {"series_uid": new.parsed.series_uid}
+
+    # --- attributes without columns --------------------------------------------------------
+
+    def _keep_extras(self, level: QueryLevel, row: int, new: NewInstance, study: _Parent) -> None:
+        if study.row["extras"] != self.extras.signature:
+            study.row["extras"] = ""  # what is kept of the study is not all of one kind any more
+        if self.extras:
+            self.extra_rows += self.extras.rows(level, row, new.parsed.attributes)
+
+    def _replace_extras(
+        self, level: QueryLevel, row: int, new: NewInstance, study: _Parent
+    ) -> None:
+        key = (LEVELS[level], row)
+        self.outdated.add(key)
+        self.extra_rows = [r for r in self.extra_rows if (r["level"], r["owner"]) != key]
+        self._keep_extras(level, row, new, study)
+
+    # --- rows of instances -----------------------------------------------------------------
 
     def _instance_row(
         self, new: NewInstance, ids: OrthancIds, study: _Parent, parent: _Parent
@@ -293,7 +330,15 @@ class BatchWriter:
         if self.replaced:
             UPDATE["instances"].run_many(self.cursor, self.replaced.values())
             UPDATE["details"].run_many(self.cursor, self.replaced_details.values())
+        self._flush_extras()
         write_log(self.cursor, self._next, self.log)
+
+    def _flush_extras(self) -> None:
+        if self.outdated:
+            keys = [{"l": level, "o": owner} for level, owner in sorted(self.outdated)]
+            DELETE_EXTRAS.run_many(self.cursor, keys)
+        if self.extra_rows:
+            INSERT["extra_values"].run_many(self.cursor, self.extra_rows)
 
     def _flush_studies(self) -> None:
         touched = [study for study in self.studies.values() if study.changed]
@@ -352,18 +397,10 @@ def _columns(attributes: Mapping[str, Any], level: QueryLevel) -> Row:
     return row
 
 
-def _study_values(new: NewInstance) -> Row:
+def _values(new: NewInstance, level: QueryLevel, extras: Extras) -> Row:
     attributes = new.parsed.attributes
-    main = answers.main_attributes(attributes, QueryLevel.STUDY)
-    columns = _columns(attributes, QueryLevel.STUDY)
-    return columns | {"study_uid": new.parsed.study_uid, "attributes": answers.dumps(main)}
-
-
-def _series_values(new: NewInstance) -> Row:
-    attributes = new.parsed.attributes
-    main = answers.main_attributes(attributes, QueryLevel.SERIES)
-    columns = _columns(attributes, QueryLevel.SERIES)
-    return columns | {"series_uid": new.parsed.series_uid, "attributes": answers.dumps(main)}
+    main = answers.main_attributes(attributes, level, extras.tags(level))
+    return _columns(attributes, level) | {"attributes": answers.dumps(main)}
 
 
 def _detail_row(new: NewInstance, instance_row: int) -> Row:

@@ -68,6 +68,7 @@ def test_every_command_of_the_page_does_what_it_says(call):
     # The disk of the index is lost.
     shutil.rmtree(call.folder / "data")
     assert "3 instances" in call("reindex")
+    call("reindex --tags")
     # All of it is lost, twice.
     lose(call.folder)
     assert "3 files" in call("restore /backup/dicomweb")

@@ -1,6 +1,7 @@
 """`dicomweb-server move-index` copies everything, both ways, wholly or not at all."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -9,8 +10,10 @@ from dicomweb_index_sql.schema import leases, metadata
 from sqlalchemy import create_engine, select
 
 from dicomweb_server.cli.main import cli
+from dicomweb_server.dicom import STANDARD
 from dicomweb_server.interfaces.auth import EVERYTHING
 from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.services.main_tags import main_tags
 from dicomweb_server.testing.dicom import make_instance
 from dicomweb_server.testing.instances import new_instance
 from dicomweb_server.testing.postgresql import PASSWORD
@@ -53,8 +56,11 @@ def fill(folder, url):
     """An archive with something in every table."""
     index = build_provider(SqlIndex, folder, {"Url": url})
     index.migrate()
+    tags = main_tags({"Series": ["SeriesDescription", "KVP"]}, STANDARD)
+    index.bind(SimpleNamespace(main_tags=tags, dictionary=STANDARD))
     state = build_provider(SqlStateStore, folder, {"Url": url})
-    files = [make_instance(StudyInstanceUID=f"1.{n % 7}", PatientName="Ωé^山") for n in range(250)]
+    given = {"PatientName": "Ωé^山", "KVP": "120"}
+    files = [make_instance(StudyInstanceUID=f"1.{n % 7}", **given) for n in range(250)]
     index.add([new_instance(data) for data in files])
     index.delete(Resource("1.3"), EVERYTHING)
     index.add([new_instance(make_instance(StudyInstanceUID="1.3"))])
