@@ -23,8 +23,9 @@ def install_request_log(app: Flask) -> None:
 
     def begin() -> None:
         g.started = time.perf_counter()
-        given = request.environ.get("HTTP_X_REQUEST_ID", "")
-        g.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        given = request.environ.get("HTTP_X_REQUEST_ID")
+        known = given and _REQUEST_ID.fullmatch(given)
+        g.request_id = given if known else uuid.uuid4().hex
 
     def end(answer: Response) -> Response:
         if request.method == "OPTIONS" and not answer.content_length:
