@@ -192,10 +192,8 @@ class Client:
         if chosen:
             answer = self._ask("GET", f"studies/{chosen[0]}/series", "series")
             count = sum(each["00201209"]["Value"][0] for each in answer.json())
-            low, high = (
-                len(chosen[1].promised),
-                len(chosen[1].promised | dict.fromkeys(chosen[1].uncertain)),
-            )
+            low = len(chosen[1].promised)
+            high = len(chosen[1].promised.keys() | chosen[1].uncertain)
             if not low <= count <= high:
                 self._report.fault(f"study {chosen[0]} counts {count} of {low} to {high}")
 

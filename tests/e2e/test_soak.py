@@ -3,16 +3,10 @@
 import pytest
 
 from benchmarks.soak import soak
-from dicomweb_server.testing.postgresql import NoPostgreSQL, find_programs
-from tests.postgresql import must_run
 
 
 @pytest.mark.slow
-def test_every_answer_is_right_while_workers_and_the_database_are_killed():
-    try:
-        find_programs()
-    except NoPostgreSQL as error:
-        must_run(error)
+def test_every_answer_is_right_while_workers_and_the_database_are_killed(postgresql):
     report, checked = soak(seconds=15, clients=6, pause=3)
     assert report.wrong == []
     assert "0 contradictions" in checked
