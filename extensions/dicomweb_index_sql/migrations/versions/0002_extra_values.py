@@ -14,8 +14,20 @@ _KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
+def _keep_rows_as_they_are() -> None:
+    """PostgreSQL compresses rows above 2 kB, which costs more than all else of a search.
+
+    It would try to compress headers too, which are compressed. This holds for rows written later.
+    """
+    for table in ("studies", "series", "instances"):
+        op.execute(f"ALTER TABLE {table} SET (toast_tuple_target = 8160)")
+    op.execute("ALTER TABLE details ALTER COLUMN header SET STORAGE EXTERNAL")
+
+
 def upgrade() -> None:
     """Nothing is moved: studies without the mark are filled by `reindex`."""
+    if op.get_bind().dialect.name == "postgresql":
+        _keep_rows_as_they_are()
     op.add_column(
         "studies", sa.Column("extras", sa.String(length=16), nullable=False, server_default="")
     )
