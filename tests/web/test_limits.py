@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from dicomweb_server.dicom import orthanc_ids
-from dicomweb_server.services import ingest
+from dicomweb_server.services.ingest import batch as batches
 from dicomweb_server.testing.apps import context_of, temporary_app
 from dicomweb_server.testing.dicom import make_instance, make_study, multipart_body, path_of
 from dicomweb_server.testing.server import RunningServer
@@ -118,7 +118,7 @@ def test_who_was_pushed_out_stands_in_the_log_by_identifier(client, caplog):
 
 @one_mib
 def test_a_request_that_goes_on_keeps_what_it_has_stored(client, monkeypatch):
-    monkeypatch.setattr(ingest, "BATCH_PARTS", 1)
+    monkeypatch.setattr(batches, "BATCH_PARTS", 1)
     # A is the oldest when C comes, and stays, since the request that stored it is not over.
     answer = client.store(*(instance(patient) for patient in "ABCD"))
     assert answer.status_code == 202
@@ -129,7 +129,7 @@ def test_a_request_that_goes_on_keeps_what_it_has_stored(client, monkeypatch):
 
 @one_mib
 def test_a_request_that_was_given_up_keeps_nothing(client, monkeypatch):
-    monkeypatch.setattr(ingest, "BATCH_PARTS", 1)
+    monkeypatch.setattr(batches, "BATCH_PARTS", 1)
     body, content_type = multipart_body([instance(patient) for patient in "ABC"])
     client.post(body[:-100_000], content_type)
     client.stored(instance("C"), instance("D"))
