@@ -42,7 +42,7 @@ def test_a_transfer_syntax_that_nobody_knows_is_taken(client, syntax):
 def test_an_earlier_version_may_have_taken_it(client, monkeypatch, syntax, asked):
     data = part10(IDENTITY, syntax)
     with monkeypatch.context() as earlier:
-        earlier.setattr("dicomweb_server.services.ingest.is_uid", lambda uid: True)
+        earlier.setattr("dicomweb_server.services.ingest.admission.is_uid", lambda uid: True)
         client.stored(data)
     answer = client.get(INSTANCE, asked.format("transfer-syntax=*"))
     assert answer.status_code == 200
