@@ -8,7 +8,7 @@ import pytest
 from dicomweb_server.config import check, read_file
 from dicomweb_server.options import CORE_OPTIONS
 from dicomweb_server.ps318.paths import Resource
-from dicomweb_server.testing.apps import temporary_app
+from dicomweb_server.testing.apps import context_of, temporary_app
 from dicomweb_server.testing.contracts import (
     AuthenticatorContract,
     BlobStoreContract,
@@ -16,9 +16,34 @@ from dicomweb_server.testing.contracts import (
 )
 from dicomweb_server.testing.dicom import make_instance, path_of
 from dicomweb_server.testing.providers import build_provider
-from tests.docs.helpers import example, indented_block, load, written
+from tests.docs.helpers import example, examples, indented_block, load, written
 
 MANUAL = "docs/extensions.md"
+KINDS = {
+    "register_storages": "flat_storage.py",
+    "register_authenticators": "token_auth.py",
+    "register_ingest_filters": "study_desk.py",
+    "prepare_app": "site.py",
+    "collect_metrics": "wards.py",
+}
+"""A hook, and the example that shows it."""
+PYTHON = [name for name in examples(MANUAL) if name.endswith(".py")]
+
+
+def test_there_is_an_example_of_each_kind():
+    assert set(KINDS.values()) == set(PYTHON)
+
+
+@pytest.mark.parametrize("name", PYTHON)
+def test_an_example_is_short_and_complete(tmp_path, name):
+    plugin = written(tmp_path, MANUAL, name)
+    source = plugin.read_text(encoding="utf-8")
+    assert len(source.splitlines()) < 40
+    with temporary_app(tmp_path, {"Plugins": [str(plugin)]}) as app:
+        (info,) = (info for info in context_of(app).extensions.infos if info.name == plugin.stem)
+    assert info.status == "loaded"
+    assert {hook for hook, shown in KINDS.items() if shown == name} <= set(info.hooks)
+    assert load(plugin).__doc__
 
 
 class TestStorageExample(BlobStoreContract):
@@ -97,7 +122,6 @@ class TestIngestFilterExample(IngestFilterContract):
 
 def test_the_ingest_filter_sits_at_the_desk(tmp_path):
     plugin = written(tmp_path, MANUAL, "study_desk.py")
-    assert len(plugin.read_text(encoding="utf-8").splitlines()) < 40
     with temporary_app(tmp_path, {"Plugins": [str(plugin)], "IngestFilters": ["desk"]}) as app:
         client = app.test_client()
 
@@ -165,9 +189,7 @@ def test_the_section_of_the_old_manual_changes_nothing(tmp_path):
         assert study["0020000D"]["Value"]
 
 
-@pytest.mark.parametrize(
-    "name", ["flat_storage.py", "token_auth.py", "study_desk.py", "site.py", "wards.py"]
-)
+@pytest.mark.parametrize("name", PYTHON)
 def test_examples_import_the_public_api_only(name):
     public = (
         *("dicomweb_server import", "dicomweb_server.interfaces.", "dicomweb_server.config "),
