@@ -18,7 +18,7 @@ SERVICES = INTERFACES | {"services"}
 ASSEMBLY = SERVICES | {"plugins", "providers", "context", "options"}
 HTTP = ASSEMBLY | {"http"}
 WEB = HTTP | {"web", "tls"}
-ALL = WEB | {"cli", "launch", "worker", "testing", "documents"}
+ALL = WEB | {"cli", "launch", "worker", "testing", "documents", "hook_descriptions"}
 ALLOWED = {
     "dicom": set(),
     "ps318": set(),
@@ -39,7 +39,8 @@ ALLOWED = {
     "http": HTTP,
     "web": WEB,
     "worker": {"http", "web"},
-    "documents": WEB,
+    "hook_descriptions": {"hookspecs"},
+    "documents": WEB | {"hook_descriptions"},
     "launch": WEB | {"worker"},
     "cli": ALL - {"testing"},
     "testing": WEB,
