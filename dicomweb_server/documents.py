@@ -91,7 +91,7 @@ _HEADINGS: Mapping[str, tuple[str, ...]] = {
         *("Name", "HttpPort", "HttpBindAddresses", "HttpWorkers", "HttpThreadsCount"),
         *("HttpRequestTimeout", "MaximumRequestBodySizeMB", "HttpDescribeErrors"),
         *("HttpCompressionEnabled", "GracefulTimeout", "LogLevel", "LogFormat"),
-        "IgnoreUnknownOptions",
+        *("TraceHooks", "IgnoreUnknownOptions"),
     ),
     "Who may": (
         *("RemoteAccessAllowed", "RemoteAccessEnabled", "AuthenticationEnabled"),

@@ -17,7 +17,7 @@ INTERFACES = BASE | {"interfaces", "settings", "reference_options", "hookspecs"}
 SERVICES = INTERFACES | {"services"}
 ASSEMBLY = SERVICES | {"plugins", "providers", "context", "options"}
 HTTP = ASSEMBLY | {"http"}
-WEB = HTTP | {"web", "tls"}
+WEB = HTTP | {"web", "tls", "tracing"}
 ALL = WEB | {"cli", "launch", "worker", "testing", "documents", "hook_descriptions"}
 ALLOWED = {
     "dicom": set(),
@@ -31,7 +31,8 @@ ALLOWED = {
     "hookspecs": INTERFACES,
     "tls": {"config"},
     "services": SERVICES,
-    "plugins": INTERFACES | {"plugin_files"},
+    "tracing": INTERFACES,
+    "plugins": INTERFACES | {"plugin_files", "tracing"},
     "plugin_files": {"config"},
     "options": ASSEMBLY | {"tls"},
     "context": ASSEMBLY,
