@@ -1,10 +1,14 @@
 """Every example of the documents does what the text around it says."""
 
 import json
+import re
 from typing import ClassVar
 
 import pytest
+from click.testing import CliRunner
 
+from dicomweb_server.cli.main import cli
+from dicomweb_server.cli.skeletons import KINDS as KINDS_OF_SKELETONS
 from dicomweb_server.config import check, read_file
 from dicomweb_server.options import CORE_OPTIONS
 from dicomweb_server.ps318.paths import Resource
@@ -16,7 +20,7 @@ from dicomweb_server.testing.contracts import (
 )
 from dicomweb_server.testing.dicom import make_instance, path_of
 from dicomweb_server.testing.providers import build_provider
-from tests.docs.helpers import example, examples, indented_block, load, written
+from tests.docs.helpers import ROOT, example, examples, indented_block, load, written
 
 MANUAL = "docs/extensions.md"
 KINDS = {
@@ -199,3 +203,15 @@ def test_examples_import_the_public_api_only(name):
     assert all(
         line.removeprefix("from ").startswith((*public, "dicomweb_server.http ")) for line in lines
     )
+
+
+def test_the_commands_of_the_beginning_do_what_the_text_says(tmp_path, monkeypatch):
+    text = (ROOT / MANUAL).read_text(encoding="utf-8")
+    (line,) = re.findall(r"^    dicomweb-server (extension new .*)$", text, re.MULTILINE)
+    (folder,) = re.findall(r"^    cd (\S+)$", text, re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, line.split())
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / folder / "README.md").is_file()
+    kinds = text.partition("`--kind` is")[2].partition(";")[0]
+    assert set(re.findall(r"`([a-z-]+)`", kinds)) == set(KINDS_OF_SKELETONS)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dicomweb_server.cli.skeletons import KINDS
+
 ROOT = Path(__file__).parents[2]
 SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "dicomweb_server", "extensions")
 IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
@@ -54,6 +56,9 @@ def test_everything_is_in_the_wheel(wheel):
                 assert path.relative_to(parent).as_posix() in names
     assert "dicomweb_server/py.typed" in names
     assert any(name.startswith("dicomweb_index_sql/migrations/versions/") for name in names)
+    templates = [path.name for path in (ROOT / "dicomweb_server/cli/templates").iterdir()]
+    assert len(templates) > len(KINDS)
+    assert {f"dicomweb_server/cli/templates/{name}" for name in templates} <= names
     assert not any(name.startswith(("tests/", "benchmarks/", "extensions/")) for name in names)
 
 
@@ -76,6 +81,16 @@ def test_the_demonstration_works_elsewhere(environment):
     done = run(environment / "env/bin/dicomweb-server", "demo", "--once", folder=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "byte-identical: True" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_extension_of_each_kind_is_made_elsewhere(environment, kind):
+    program = environment / "env/bin/dicomweb-server"
+    command = ("extension", "new", f"my-{kind}", "--kind", kind)
+    done = run(program, *command, folder=environment)
+    assert done.returncode == 0, done.stderr
+    assert (environment / f"dicomweb-my-{kind}" / "pyproject.toml").is_file()
 
 
 @pytest.mark.slow

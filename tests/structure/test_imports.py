@@ -177,7 +177,19 @@ def texts():
     folders = ("dicomweb_server", "extensions", "tests", "docs", "benchmarks", ".ci")
     files = [p for name in folders for p in (ROOT / name).rglob("*") if p.is_file()]
     files += [p for p in ROOT.iterdir() if p.is_file()]
-    suffixes = {".py", ".md", ".json", ".toml", ".html", ".css", ".js", ".mako", ".rst", ""}
+    suffixes = {
+        ".py",
+        ".md",
+        ".json",
+        ".toml",
+        ".html",
+        ".css",
+        ".js",
+        ".mako",
+        ".rst",
+        ".tmpl",
+        "",
+    }
     return [p for p in files if p.suffix in suffixes and "__pycache__" not in p.parts]
 
 
