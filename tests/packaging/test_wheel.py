@@ -1,50 +1,13 @@
 """The wheel works in an empty environment elsewhere, with everything that belongs to it."""
 
 import os
-import shutil
-import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
 
 from dicomweb_server.cli.skeletons import KINDS
-
-ROOT = Path(__file__).parents[2]
-SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "dicomweb_server", "extensions")
-IGNORED = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
-
-
-def run(*command, folder, **options):
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(("DICOMWEB_", "PYTHON"))}
-    return subprocess.run(
-        list(map(str, command)),
-        cwd=folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-        **options,
-    )
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """The wheel of a copy of the tree: building leaves nothing behind in the tree itself."""
-    folder = tmp_path_factory.mktemp("tree")
-    for name in SOURCES:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=IGNORED)
-        else:
-            shutil.copy(source, folder / name)
-    command = (sys.executable, "-m", "pip", "wheel", "--no-deps")
-    done = run(*command, "-q", "-w", folder / "dist", folder, folder=folder)
-    assert done.returncode == 0, done.stderr
-    (built,) = (folder / "dist").glob("*.whl")
-    return built
+from tests.packaging.building import ROOT, run
 
 
 def test_everything_is_in_the_wheel(wheel):
@@ -59,7 +22,9 @@ def test_everything_is_in_the_wheel(wheel):
     templates = [path.name for path in (ROOT / "dicomweb_server/cli/templates").iterdir()]
     assert len(templates) > len(KINDS)
     assert {f"dicomweb_server/cli/templates/{name}" for name in templates} <= names
-    assert not any(name.startswith(("tests/", "benchmarks/", "extensions/")) for name in names)
+    assert not any(
+        name.startswith(("tests/", "benchmarks/", "extensions/", "examples/")) for name in names
+    )
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "dicomweb_server"
 EXTENSIONS = ROOT / "extensions"
+EXAMPLES = ROOT / "examples"
 
 # package or module of the core -> what of the core it may import beside itself
 STANDARD = {"dicom", "ps318"}
@@ -129,6 +130,20 @@ def test_an_extension_imports_only_what_is_public(path):
     assert parts_imported(names) - {"__init__"} <= PUBLIC
 
 
+def example_modules():
+    """The modules of the examples, each with the folder that its package lies in."""
+    return [(path, folder) for folder in EXAMPLES.iterdir() for path in sources(folder)]
+
+
+@pytest.mark.parametrize(("path", "folder"), example_modules(), ids=lambda p: p.name)
+def test_an_example_imports_only_what_is_public(path, folder):
+    names = imported_by(path, folder)
+    others = {each.name for each in EXTENSIONS.iterdir()}
+    assert not {name.split(".")[0] for name in names} & others
+    public = PUBLIC | {"testing"} if "tests" in path.relative_to(folder).parts else PUBLIC
+    assert parts_imported(names) - {"__init__"} <= public
+
+
 def importers_of(library):
     found = set()
     for path in sources(CORE):
@@ -160,7 +175,9 @@ def test_the_pytest_plugin_imports_nothing_heavy():
 
 
 def everything():
-    found = [*sources(CORE), *sources(EXTENSIONS), *sources(ROOT / "tests")]
+    found = [
+        path for each in (CORE, EXTENSIONS, EXAMPLES, ROOT / "tests") for path in sources(each)
+    ]
     return [*found, ROOT / "setup.py", ROOT / "wsgi.py", ROOT / "gunicorn.conf.py"]
 
 
@@ -174,7 +191,7 @@ ELSEWHERE = re.compile(r"/(?:work|home|root|Users)/\w|\.\./shared")
 
 
 def texts():
-    folders = ("dicomweb_server", "extensions", "tests", "docs", "benchmarks", ".ci")
+    folders = ("dicomweb_server", "extensions", "tests", "docs", "benchmarks", "examples", ".ci")
     files = [p for name in folders for p in (ROOT / name).rglob("*") if p.is_file()]
     files += [p for p in ROOT.iterdir() if p.is_file()]
     suffixes = {
