@@ -55,7 +55,9 @@ setup(
     python_requires=">=3.11",
     packages=packages(),
     package_dir=package_dir(),
-    package_data={"": ["py.typed", "*.mako", "*.html", "*.css", "*.js", "*.json"]},
+    package_data={
+        "": ["py.typed", "*.mako", "*.html", "*.css", "*.js", "*.json", "templates/*.tmpl"]
+    },
     install_requires=[
         "alembic>=1.13",
         "click>=8.1",
@@ -83,6 +85,7 @@ setup(
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "pyyaml>=6",
+            "setuptools>=77",
             "trustme>=1.2",
         ],
         "lint": ["mypy>=1.11", "ruff>=0.6", "types-setuptools"],

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dicomweb_server import hookspecs, plugins, reference_options, services, settings, tls
+from dicomweb_server import plugins, reference_options, services, settings, tls
 from dicomweb_server.config import Option
+from dicomweb_server.hook_descriptions import hooks_section
 from dicomweb_server.http.description import RouteDescription, described_routes
 from dicomweb_server.plugins import Extensions, load_extensions
 from dicomweb_server.web.app import build_app, create_context
@@ -90,7 +91,7 @@ _HEADINGS: Mapping[str, tuple[str, ...]] = {
         *("Name", "HttpPort", "HttpBindAddresses", "HttpWorkers", "HttpThreadsCount"),
         *("HttpRequestTimeout", "MaximumRequestBodySizeMB", "HttpDescribeErrors"),
         *("HttpCompressionEnabled", "GracefulTimeout", "LogLevel", "LogFormat"),
-        "IgnoreUnknownOptions",
+        *("TraceHooks", "IgnoreUnknownOptions"),
     ),
     "Who may": (
         *("RemoteAccessAllowed", "RemoteAccessEnabled", "AuthenticationEnabled"),
@@ -191,30 +192,75 @@ def _entry(option: Option[Any], indent: int, documented: Documented) -> str:
     return f"{pad}// {option.help}\n{pad}{json.dumps(option.key)}: {value}"
 
 
-def _section(cls: type[Any], indent: int) -> str:
-    """A provider's section with its own options, written out."""
-    pad = " " * indent
-    lines = [f'{pad}  "Type": {json.dumps(cls.name)}']
-    for option in cls.options:
+def _own(cls: type[Any]) -> list[str]:
+    """The options of a provider's own section, each below what it means."""
+    lines = []
+    for number, option in enumerate(cls.options, 1):
+        comma = "," if number < len(cls.options) else ""
         value = json.dumps(json_default(option))
-        lines.append(f"{pad}  // {option.help}\n{pad}  {json.dumps(option.name)}: {value}")
-    return "{\n" + ",\n".join(lines) + f"\n{pad}}}"
+        lines += [f"// {option.help}", f"{json.dumps(option.name)}: {value}{comma}"]
+    return lines
+
+
+def _chosen(name: str, cls: type[Any]) -> list[str]:
+    """A section in which `Type` names a provider, with its own options."""
+    return [f'"Type": "{name}"' + ("," if cls.options else ""), *_own(cls)]
+
+
+def _hidden(lines: Iterable[str]) -> list[str]:
+    """Lines as a comment: what somebody may want instead of the default."""
+    return [f"// {line}" for line in lines]
+
+
+def _braced(lines: Iterable[str], indent: int = 2) -> str:
+    pad = " " * indent
+    return "{\n" + "".join(f"{pad}  {line}\n" for line in lines) + pad + "}"
+
+
+def _alternatives(documented: Documented, hook: str, default: str) -> list[str]:
+    """The providers that the default does not choose, as comments, as far as they have options."""
+    lines: list[str] = []
+    for name, cls in sorted(documented.providers(hook).items()):
+        if name != default and cls.options:
+            instead = "or:" if default else "As Index, or:"
+            lines += _hidden([instead, *_chosen(name, cls)])
+    return lines
+
+
+def _typed(hook: str, default: str) -> Callable[[Documented], str]:
+    """Makes a section that chooses a provider; "" for one that is empty, and as `Index` says."""
+
+    def expand(documented: Documented) -> str:
+        cls = documented.providers(hook).get(default)
+        return _braced(
+            [*(_chosen(default, cls) if cls else ()), *_alternatives(documented, hook, default)]
+        )
+
+    return expand
 
 
 def _storages(documented: Documented) -> str:
-    cls = documented.providers("register_storages")["filesystem"]
-    return '{\n    "default": ' + _section(cls, 4) + "\n  }"
+    hook, default = "register_storages", "filesystem"
+    lines = _chosen(default, documented.providers(hook)[default])
+    inner = _braced([*lines, *_alternatives(documented, hook, default)], 4)
+    return f'{{\n    "default": {inner}\n  }}'
 
 
-def _index(documented: Documented) -> str:
-    return _section(documented.providers("register_indexes")["sql"], 2)
+def _authentication(documented: Documented) -> str:
+    lines = []
+    for name, cls in sorted(documented.providers("register_authenticators").items()):
+        if cls.options:
+            own = [f"  {line}" for line in _own(cls)]
+            lines += _hidden([f'"{name}": {{', *own, "},"])
+    return _braced([*lines, '"Order": ["basic"]'])
 
 
 _EXPANDED: Mapping[str, Callable[[Documented], str]] = {
     "Storages": _storages,
-    "Index": _index,
-    "Authentication": lambda _: '{"Order": ["basic"]}',
-    "Authorization": lambda _: '{"Type": "allow-authenticated"}',
+    "Index": _typed("register_indexes", "sql"),
+    "StateStore": _typed("register_state_stores", ""),
+    "Authentication": _authentication,
+    "Authorization": _typed("register_authorizers", "allow-authenticated"),
 }
 """Sections whose default is empty: the example shows what empty means."""
 
@@ -280,15 +326,6 @@ def _paragraph(text: str | None) -> str:
     return " ".join(inspect.cleandoc(text or "").split())
 
 
-def _hooks_table(_documented: Documented) -> str:
-    rows = []
-    for name, hook in inspect.getmembers(hookspecs, inspect.isfunction):
-        if hasattr(hook, f"{hookspecs.PROJECT}_spec"):
-            parameters = ", ".join(inspect.signature(hook).parameters)
-            rows.append((f"`{name}({parameters})`", _paragraph(hook.__doc__)))
-    return _table(("Hook", "What it is for"), rows)
-
-
 def _defaults_table(documented: Documented) -> str:
     rows = []
     for info in documented.infos:
@@ -316,6 +353,6 @@ _TABLES: Mapping[str, Callable[[Documented], str]] = {
     "options": _options_table,
     "unused-options": _unused_table,
     "provider-options": _provider_options,
-    "hooks": _hooks_table,
+    "hooks": lambda _: hooks_section(),
     "default-extensions": _defaults_table,
 }

@@ -10,7 +10,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,13 @@ from dicomweb_server.settings import (
 )
 from dicomweb_server.tls import encryption
 from dicomweb_server.web.access import check_access, remote_access
-from dicomweb_server.web.app import build_app, create_app, load_all, read_configuration
+from dicomweb_server.web.app import (
+    build_app,
+    create_app,
+    load_all,
+    read_configuration,
+    read_early,
+)
 from dicomweb_server.web.logs import formatter
 
 _M_ARENA_MAX = -8  # from glibc's malloc.h
@@ -87,10 +93,14 @@ def configure_logging(level: str, packages: Iterable[str] = (), kind: str = "tex
             other.setFormatter(formatter(kind))
 
 
-def start_application(beside: Path) -> Flask:
-    """The application for gunicorn. Whatever fails ends the process with a sentence."""
+def start_application(beside: Path, instead: Mapping[str, Any] = {}) -> Flask:
+    """The application for gunicorn. Whatever fails ends the process with a sentence.
+
+    `instead`: options of the top level that win over those of the configuration.
+    """
     with _starting():
-        app = create_app(beside=beside)
+        _log_the_start(beside)
+        app = create_app(beside=beside, instead=instead)
     context: ServerContext = app.extensions["dicomweb_server"]
     plugins = context.extensions.manager.get_plugins()
     packages = [getattr(plugin, "__name__", "dicomweb_server") for plugin in plugins]
@@ -102,6 +112,13 @@ def start_application(beside: Path) -> Flask:
     gc.collect()
     gc.freeze()
     return app
+
+
+def _log_the_start(beside: Path) -> None:
+    """Let what is said before all options are known look as the configuration wants it."""
+    raw, base, source = read_configuration(None, beside)
+    early = read_early(raw, LOG_LEVEL, LOG_FORMAT, base=base, source=source)
+    configure_logging(early[LOG_LEVEL], kind=early[LOG_FORMAT])
 
 
 def limit_arenas() -> None:

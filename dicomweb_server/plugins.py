@@ -7,19 +7,20 @@ stops the start, unless `DisabledExtensions` names it: a broken lock must not op
 from __future__ import annotations
 
 import contextlib
-import traceback
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pluggy
 
 from dicomweb_server import hookspecs
 from dicomweb_server.config import NO_TEXTS, ConfigError, Option, nearest_name, texts
 from dicomweb_server.plugin_files import FILES, name_of, sources
+from dicomweb_server.tracing import StartTimes, Trace
 
 GROUP = hookspecs.PROJECT
 DISABLED = Option(
@@ -33,6 +34,8 @@ PLUGINS = Option(
 )
 OPTIONS = (DISABLED, PLUGINS)
 _NATIVE = {".so", ".dll", ".dylib"}
+_IMPORTED: dict[str, float] = {}
+"""Entry point -> seconds that its import took, when it was imported in this process."""
 
 
 class ExtensionError(ConfigError):
@@ -50,6 +53,19 @@ class ExtensionInfo:
     hooks: tuple[str, ...] = ()
 
 
+class _Implementation(Protocol):
+    """One extension's function for a hook, as `pluggy` describes it."""
+
+    @property
+    def plugin_name(self) -> str: ...
+
+    @property
+    def function(self) -> Callable[..., Any]: ...
+
+    @property
+    def argnames(self) -> Sequence[str]: ...
+
+
 @dataclass(frozen=True)
 class Extensions:
     """The loaded extensions of one application."""
@@ -59,11 +75,26 @@ class Extensions:
     warnings: tuple[str, ...] = ()
     disabled: Mapping[str, Callable[[], object]] = field(default_factory=dict)
     """name -> imports the extension after all."""
+    times: StartTimes = field(default_factory=StartTimes)
+    _owners: dict[type[Any], str] = field(default_factory=dict)
 
-    @property
-    def hook(self) -> Any:
-        """Calls every implementation of a hook."""
-        return self.manager.hook
+    def report_start(self) -> None:
+        """Log how long each extension took, once the application is finished."""
+        self.times.report()
+
+    def plugins(self) -> list[tuple[str, object]]:
+        """(extension name, module or object) of all that are loaded."""
+        return [(name, plugin) for name, plugin in self.manager.list_name_plugin() if plugin]
+
+    def owner_of(self, provider: object) -> str:
+        """The name of the extension that offers a provider's class; "" for one that nobody does."""
+        owners = (self._owners.get(each) for each in type(provider).__mro__)
+        return next((owner for owner in owners if owner), "")
+
+    def offer(self, owner: str, kind: type[Any], chosen: type[Any]) -> type[Any]:
+        """The class to build a provider of the interface `kind` from, noted as its owner's."""
+        self._owners[chosen] = owner
+        return chosen
 
     def collect(self, hook: str, **arguments: object) -> list[tuple[str, Any]]:
         """(extension name, item) of every list that implementations of `hook` return.
@@ -78,14 +109,10 @@ class Extensions:
     def items_of(self, name: str, hook: str, **arguments: object) -> list[Any]:
         """The items that one extension gives to a hook."""
         items: list[Any] = []
-        for implementation in self._implementations(hook, name):
-            wanted = {key: arguments[key] for key in implementation.argnames}
-            try:
-                result = implementation.function(**wanted)
-            except ConfigError:
-                raise
-            except Exception as error:
-                raise ExtensionError(f"extension {name}: {hook} failed: {error!r}") from error
+        for implementation in self._implementations(hook):
+            if implementation.plugin_name != name:
+                continue
+            result = _answer(implementation, hook, arguments)
             if not isinstance(result, list):
                 raise ExtensionError(
                     f"extension {name}: {hook} must return a list, found {result!r}"
@@ -94,22 +121,15 @@ class Extensions:
         return items
 
     def call(self, hook: str, **arguments: object) -> None:
-        """Call every implementation of a hook that returns nothing."""
-        caller = getattr(self.manager.hook, hook)
-        try:
-            caller(**arguments)
-        except ConfigError:
-            raise
-        except Exception as error:
-            name = _culprit(caller, error)
-            raise ExtensionError(f"extension {name}: {hook} failed: {error!r}") from error
+        """Call every implementation of a hook that returns nothing; who came last is first."""
+        for implementation in reversed(self._implementations(hook)):
+            _answer(implementation, hook, arguments)
 
     def listeners(self, hook: str) -> list[tuple[str, Callable[..., object], Sequence[str]]]:
         """(extension name, implementation, names of what it wants) of a hook that is called in
         isolation."""
-        caller = getattr(self.manager.hook, hook)
-        found = caller.get_hookimpls()
-        return [(impl.plugin_name, impl.function, impl.argnames) for impl in found]
+        found = self._implementations(hook)
+        return [(each.plugin_name, each.function, each.argnames) for each in found]
 
     def why_unknown(self, option: str) -> str:
         """Why nobody declared an option, if it is because its extension is disabled."""
@@ -123,18 +143,52 @@ class Extensions:
                     )
         return ""
 
-    def _implementations(self, hook: str, name: str) -> Iterable[Any]:
-        caller = getattr(self.manager.hook, hook)
-        return [impl for impl in caller.get_hookimpls() if impl.plugin_name == name]
+    def _implementations(self, hook: str) -> Sequence[_Implementation]:
+        """All of a hook, in the order in which they were registered."""
+        implementations: list[_Implementation] = getattr(self.manager.hook, hook).get_hookimpls()
+        return implementations
 
 
-def _culprit(caller: Any, error: BaseException) -> str:
-    """The extension in whose implementation of a hook an exception was raised."""
-    codes = {getattr(i.function, "__code__", None): i.plugin_name for i in caller.get_hookimpls()}
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if frame.f_code in codes:
-            return str(codes[frame.f_code])
-    return "(unknown)"
+@dataclass(frozen=True)
+class TracedExtensions(Extensions):
+    """Extensions whose hooks and providers tell the trace what they do."""
+
+    trace: Trace = field(kw_only=True)
+
+    def offer(self, owner: str, kind: type[Any], chosen: type[Any]) -> type[Any]:
+        return super().offer(owner, kind, self.trace.provider(owner, kind, chosen))
+
+    def report_start(self) -> None:
+        self.trace.started()
+
+    def _implementations(self, hook: str) -> Sequence[_Implementation]:
+        return [
+            _TracedImplementation(
+                each.plugin_name,
+                self.trace.hook(each.plugin_name, hook, each.function),
+                each.argnames,
+            )
+            for each in super()._implementations(hook)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _TracedImplementation:
+    plugin_name: str
+    function: Callable[..., Any]
+    argnames: Sequence[str]
+
+
+def _answer(implementation: _Implementation, hook: str, arguments: Mapping[str, object]) -> Any:
+    """What an extension returns; it is given those of the arguments that it wants."""
+    wanted = {key: arguments[key] for key in implementation.argnames}
+    try:
+        return implementation.function(**wanted)
+    except ConfigError:
+        raise
+    except Exception as error:
+        name = implementation.plugin_name
+        raise ExtensionError(f"extension {name}: {hook} failed: {error!r}") from error
 
 
 def _declared_by(plugin: Any) -> Iterator[str]:
@@ -145,6 +199,7 @@ def _declared_by(plugin: Any) -> Iterator[str]:
 
 class _Loader:
     def __init__(self, disabled: Sequence[str]) -> None:
+        self.times = StartTimes()
         self.manager = pluggy.PluginManager(GROUP)
         self.manager.add_hookspecs(hookspecs)
         self.disabled = set(disabled)
@@ -166,10 +221,12 @@ class _Loader:
 
     def register(self, name: str, plugin: object, version: str, origin: str) -> None:
         try:
-            self.manager.register(plugin, name=name)
+            with self.times.measured(name, "register"):
+                self.manager.register(plugin, name=name)
         except (pluggy.PluginValidationError, ValueError) as error:
             sentence = " ".join(str(error).split())
             raise ExtensionError(f"extension {name} ({origin}): {sentence}") from error
+        _refuse_wrappers(self.manager, name, plugin)
         hooks = tuple(sorted(c.name for c in self.manager.get_hookcallers(plugin) or ()))
         self.infos.append(ExtensionInfo(name, version, origin, "loaded", hooks))
 
@@ -182,13 +239,22 @@ class _Loader:
             self.left_out[point.name] = point.load
             return
         try:
-            plugin = point.load()
+            plugin = self.imported(point)
         except (Exception, SystemExit) as error:
             raise ExtensionError(
                 f"extension {point.name} of {origin} failed to import: {error!r}; mend or "
                 f"uninstall it, or add it to DisabledExtensions"
             ) from error
         self.register(point.name, plugin, version, origin)
+
+    def imported(self, point: EntryPoint) -> object:
+        """The module of an installed extension."""
+        began = time.perf_counter()
+        plugin: object = point.load()
+        # Python imports it once: applications that are made later tell how long it took then.
+        seconds = _IMPORTED.setdefault(point.value, time.perf_counter() - began)
+        self.times.add(point.name, "load", seconds)
+        return plugin
 
     def path(self, path: Path) -> None:
         if path.suffix in _NATIVE:
@@ -201,7 +267,8 @@ class _Loader:
                 self.left_out[name] = partial(FILES.load, file)
                 continue
             try:
-                plugin = FILES.load(file)
+                with self.times.measured(name, "load"):
+                    plugin = FILES.load(file)
             except ConfigError as error:
                 raise ExtensionError(f"extension {file}: {error}") from error
             except (Exception, SystemExit) as error:
@@ -214,11 +281,13 @@ def load_extensions(
     disabled: Sequence[str] = (),
     paths: Iterable[Path] = (),
     extra: Sequence[tuple[str, object]] = (),
+    traced: bool = False,
 ) -> Extensions:
     """Every installed extension, those at `paths` and the given objects, checked.
 
-    `extra` are (name, plugin) pairs that a test or an embedding program brings itself. Raises
-    `ExtensionError` for what is missing, broken, named twice or misspelt.
+    `extra` are (name, plugin) pairs that a test or an embedding program brings itself; one that
+    is installed too, as the same object, counts once. `traced`: what hooks and providers do is
+    logged. Raises `ExtensionError` for what is missing, broken, named twice or misspelt.
     """
     loader = _Loader(disabled)
     for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
@@ -226,10 +295,24 @@ def load_extensions(
     for path in paths:
         loader.path(path)
     for name, plugin in extra:
-        if loader.claim(name, "the program"):
+        is_installed = loader.manager.get_plugin(name) is plugin
+        if not is_installed and loader.claim(name, "the program"):
             loader.register(name, plugin, "", "the program")
     _check_names(loader)
-    return Extensions(loader.manager, tuple(loader.infos), tuple(loader.warnings), loader.left_out)
+    infos, warnings = tuple(loader.infos), tuple(loader.warnings)
+    parts = (loader.manager, infos, warnings, loader.left_out, loader.times)
+    return TracedExtensions(*parts, trace=Trace(loader.times)) if traced else Extensions(*parts)
+
+
+def _refuse_wrappers(manager: pluggy.PluginManager, name: str, plugin: object) -> None:
+    """Raise `ExtensionError` for a hook wrapper: nobody would call what it wraps."""
+    for caller in manager.get_hookcallers(plugin) or ():
+        for each in caller.get_hookimpls():
+            if each.plugin is plugin and (each.wrapper or each.hookwrapper):
+                raise ExtensionError(
+                    f"extension {name}: {caller.name} is a hook wrapper; hooks are called one by "
+                    f"one here, so possible is a plain function"
+                )
 
 
 def _check_names(loader: _Loader) -> None:

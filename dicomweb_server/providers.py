@@ -45,6 +45,7 @@ class Registry:
 
     def __init__(self, extensions: Extensions, hook: str, kind: type[Any], what: str) -> None:
         self.what = what
+        self._extensions, self._kind = extensions, kind
         self.classes: dict[str, type[Any]] = {}
         self.owners: dict[str, str] = {}
         for owner, offered in extensions.collect(hook):
@@ -84,8 +85,11 @@ class Registry:
             raise ConfigError(f"{where} must be an object with options of the {self.what} {name!r}")
         # Where another option chooses the class, `Type` is none of its section.
         values = _checked(chosen, where, section, () if named else ("Type",))
+        owner = self.owners[name]
+        chosen = self._extensions.offer(owner, self._kind, chosen)
         try:
-            return chosen(Settings(config, values, where.partition(".")[2]))
+            with self._extensions.times.measured(owner, "build"):
+                return chosen(Settings(config, values, where.partition(".")[2]))
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
 
@@ -242,5 +246,6 @@ def build_context(extensions: Extensions, config: Config) -> ServerContext:
     tags = main_tags(config[EXTRA_MAIN_DICOM_TAGS], dictionary)
     context = ServerContext(config, extensions, providers, dictionary, services, tags)
     for provider in providers.all():
-        provider.bind(context)
+        with extensions.times.measured(extensions.owner_of(provider), "build"):
+            provider.bind(context)
     return context

@@ -166,6 +166,12 @@ LOG_FORMAT = Option(
     "How messages are logged: text, or json with one object a line.",
     one_of("text", "json"),
 )
+TRACE_HOOKS = Option(
+    "TraceHooks",
+    False,
+    "Log each call of a hook, and how long each extension works at start and for each request.",
+    boolean,
+)
 GRACEFUL_TIMEOUT = Option(
     "GracefulTimeout",
     30,
@@ -182,7 +188,7 @@ OPTIONS = (
     CORS_ORIGINS,
     INGEST_FILTERS,
     *(REMOTE_ACCESS, REMOTE_ACCESS_OLD, AUTHENTICATION_ENABLED, LOG_LEVEL, LOG_FORMAT),
-    *(GRACEFUL_TIMEOUT, IGNORE_UNKNOWN),
+    *(TRACE_HOOKS, GRACEFUL_TIMEOUT, IGNORE_UNKNOWN),
 )
 
 

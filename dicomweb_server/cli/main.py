@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from dicomweb_server import __version__
+from dicomweb_server.cli.authoring import extension_group
 from dicomweb_server.cli.configuration import config_group, extensions_command
 from dicomweb_server.cli.copying import backup, move, restore
 from dicomweb_server.cli.demo import demo
@@ -20,12 +21,9 @@ from dicomweb_server.cli.importing import import_command
 from dicomweb_server.cli.maintenance import check, migrate, reindex, stats
 from dicomweb_server.cli.protecting import protect
 from dicomweb_server.cli.serve import serve
-from dicomweb_server.cli.shared import opened
-from dicomweb_server.config import ConfigError
+from dicomweb_server.cli.shared import extensions_of, opened
 from dicomweb_server.context import COMMAND_KEY
 from dicomweb_server.launch import EXPECTED, TRACEBACK, reason
-from dicomweb_server.plugins import Extensions, load_extensions
-from dicomweb_server.web.app import load_all, read_configuration
 
 _CLICKS_OWN = (click.ClickException, click.Abort, click.exceptions.Exit)
 
@@ -108,18 +106,10 @@ def extension_commands(path: Path | None) -> dict[str, click.Command]:
     """What extensions add. A broken configuration must not hide `config check`."""
     collected = click.Group()
     try:
-        _extensions(path).call("register_commands", cli=collected)
+        extensions_of(path).call("register_commands", cli=collected)
     except Exception as error:
         click.echo(f"Warning: commands of extensions are missing: {error}", err=True)
     return {name: accept_config(command) for name, command in collected.commands.items()}
-
-
-def _extensions(path: Path | None) -> Extensions:
-    try:
-        raw, base, source = read_configuration(path)
-        return load_all(raw, base=base, source=source)[1]
-    except ConfigError:
-        return load_extensions()
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -135,6 +125,7 @@ def cli() -> None:
 
 def _core_commands() -> Iterable[click.Command]:
     yield from (serve, demo, import_command, config_group, extensions_command)
+    yield extension_group
     yield from (migrate, check, reindex, stats, protect, backup, restore, move, docs_command)
 
 

@@ -21,6 +21,7 @@ from dicomweb_server.launch import (
     settings_for,
     start_application,
 )
+from dicomweb_server.settings import TRACE_HOOKS
 from dicomweb_server.tls import scheme
 from dicomweb_server.web.access import authentication_enabled, check_access, remote_access
 
@@ -28,8 +29,9 @@ from dicomweb_server.web.access import authentication_enabled, check_access, rem
 class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn, told everything by us."""
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    def __init__(self, settings: dict[str, Any], instead: dict[str, Any]) -> None:
         self._settings = settings
+        self._instead = instead
         super().__init__()
 
     def load_config(self) -> None:
@@ -38,7 +40,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
                 self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return start_application(Path.cwd())
+        return start_application(Path.cwd(), self._instead)
 
 
 def _announce(config: Config) -> None:
@@ -62,9 +64,14 @@ def _end_with_input() -> None:
 
 
 @click.command()
+@click.option(
+    "--trace-hooks",
+    is_flag=True,
+    help="Log what each extension does, and how long it takes; the option TraceHooks.",
+)
 @click.option("--end-with-input", is_flag=True, hidden=True, help="Stop when stdin is closed.")
 @click.pass_obj
-def serve(chosen: Path | None, end_with_input: bool) -> None:
+def serve(chosen: Path | None, trace_hooks: bool, end_with_input: bool) -> None:
     """Serve until stopped."""
     if chosen is not None:
         # The application looks for its configuration here, as under plain gunicorn.
@@ -76,7 +83,8 @@ def serve(chosen: Path | None, end_with_input: bool) -> None:
         config = context.config
     if end_with_input:
         _end_with_input()
+    settings = settings_for(config) | {"when_ready": lambda _arbiter: _announce(config)}
     try:
-        _Server(settings_for(config) | {"when_ready": lambda _arbiter: _announce(config)}).run()
+        _Server(settings, {TRACE_HOOKS.name: True} if trace_hooks else {}).run()
     except HaltServer as error:  # a worker could not start, and said why
         raise SystemExit(error.exit_status) from error

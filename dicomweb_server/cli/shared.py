@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from dicomweb_server.config import ConfigError
 from dicomweb_server.context import ServerContext
-from dicomweb_server.web.app import create_context
+from dicomweb_server.plugins import Extensions, load_extensions
+from dicomweb_server.web.app import create_context, load_all, read_configuration
 
 
 @contextmanager
@@ -31,6 +33,15 @@ def opened(config: Path | None, *, quiet: bool = False) -> Iterator[ServerContex
         yield context
     finally:
         context.close()
+
+
+def extensions_of(config: Path | None) -> Extensions:
+    """The extensions of a configuration; if that is wrong, those that are installed."""
+    try:
+        raw, base, source = read_configuration(config)
+        return load_all(raw, base=base, source=source)[1]
+    except ConfigError:
+        return load_extensions()
 
 
 class Interruption:

@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -45,7 +45,7 @@ class RunningServer:
 
     `config`: options beside those that say where it listens and keeps its data. `folder`: where
     the configuration, the data and the log lie; a temporary one if None. `tls`: how to reach a
-    server with `SslEnabled`.
+    server with `SslEnabled`. `arguments`: what follows `serve` on the command line.
     """
 
     def __init__(
@@ -55,8 +55,10 @@ class RunningServer:
         folder: Path | None = None,
         workers: int = 2,
         tls: ssl.SSLContext | None = None,
+        arguments: Sequence[str] = (),
     ) -> None:
         self._tls = tls
+        self._arguments = arguments
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         if folder is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="dicomweb-server-")
@@ -98,7 +100,7 @@ class RunningServer:
         command = [sys.executable, "-m", "dicomweb_server", "serve", "--config"]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603
-                [*command, str(self.config_path)],
+                [*command, str(self.config_path), *self._arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,

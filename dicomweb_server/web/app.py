@@ -20,10 +20,18 @@ from dicomweb_server.plugins import (
     PLUGINS,
     ExtensionError,
     Extensions,
+    TracedExtensions,
     load_extensions,
 )
 from dicomweb_server.providers import build_context
-from dicomweb_server.settings import DESCRIBE_ERRORS, ENABLE, READ_ONLY, ROOT, slashed
+from dicomweb_server.settings import (
+    DESCRIBE_ERRORS,
+    ENABLE,
+    READ_ONLY,
+    ROOT,
+    TRACE_HOOKS,
+    slashed,
+)
 from dicomweb_server.web.access import check_access, check_routes, install_access
 from dicomweb_server.web.cors import install_cors
 from dicomweb_server.web.listeners import install_listeners
@@ -32,8 +40,17 @@ from dicomweb_server.web.patients import patients_blueprint
 from dicomweb_server.web.requests import install_request_log
 from dicomweb_server.web.server import server
 from dicomweb_server.web.studies import studies_blueprint
+from dicomweb_server.web.tracing import install_trace
 
 log = logging.getLogger(__name__)
+
+
+def read_early(
+    raw: Mapping[str, Any], *options: Option[Any], base: Path, source: Path | None = None
+) -> Config:
+    """Some options of the top level, checked, before it is known which others there are."""
+    names = [option.name for option in options if option.name in raw]
+    return check({name: raw[name] for name in names}, options, base=base, source=source)
 
 
 def load_all(
@@ -42,19 +59,19 @@ def load_all(
     base: Path,
     source: Path | None = None,
     extra: Sequence[tuple[str, object]] = (),
+    traceable: bool = False,
 ) -> tuple[Config, Extensions]:
-    """The extensions that a configuration names, and it checked with their options."""
-    # Which extensions there are decides which options exist: these two are read first.
-    first = check(
-        {key: raw[key] for key in (DISABLED.name, PLUGINS.name) if key in raw},
-        (DISABLED, PLUGINS),
-        base=base,
-        source=source,
-    )
+    """The extensions that a configuration names, and it checked with their options.
+
+    `traceable`: they are traced if the configuration says so.
+    """
+    # Which extensions there are decides which options exist.
+    first = read_early(raw, DISABLED, PLUGINS, TRACE_HOOKS, base=base, source=source)
     extensions = load_extensions(
         disabled=first[DISABLED],
         paths=[first.path(text) for text in first[PLUGINS]],
         extra=extra,
+        traced=traceable and first[TRACE_HOOKS],
     )
     declared: dict[str, Option[Any]] = {option.name: option for option in CORE_OPTIONS}
     for owner, option in extensions.collect("register_options"):
@@ -85,10 +102,17 @@ def create_context(
     *,
     beside: Path | None = None,
     extra: Sequence[tuple[str, object]] = (),
+    instead: Mapping[str, Any] = {},
+    traceable: bool = False,
 ) -> ServerContext:
-    """The context for a configuration: a mapping, a file or folder, or None to look for one."""
+    """The context for a configuration: a mapping, a file or folder, or None to look for one.
+
+    `instead`: options of the top level that win over those of the configuration. `traceable`:
+    the extensions are traced if the configuration says so.
+    """
     raw, base, source = read_configuration(config, beside)
-    checked, extensions = load_all(raw, base=base, source=source, extra=extra)
+    raw |= instead
+    checked, extensions = load_all(raw, base=base, source=source, extra=extra, traceable=traceable)
     for warning in (*checked.warnings, *extensions.warnings):
         log.warning("%s", warning)
     return build_context(extensions, checked)
@@ -99,13 +123,15 @@ def create_app(
     *,
     beside: Path | None = None,
     extra: Sequence[tuple[str, object]] = (),
+    instead: Mapping[str, Any] = {},
 ) -> Flask:
     """The WSGI application. Raises `ConfigError` with a sentence when it cannot start.
 
     `config`: a mapping, a file or folder; None looks for `DICOMWEB_SERVER_CONFIG`, then for
     `config.json` in the folder `beside`. `extra`: (name, extension) pairs of the caller.
+    `instead`: options of the top level that win over those of the configuration.
     """
-    context = create_context(config, beside=beside, extra=extra)
+    context = create_context(config, beside=beside, extra=extra, instead=instead, traceable=True)
     check_access(context)
     context.prepare()
     unfilled = context.index.unfilled()
@@ -115,7 +141,9 @@ def create_app(
             "run `dicomweb-server reindex --tags`, which can be done meanwhile",
             unfilled,
         )
-    return build_app(context)
+    app = build_app(context)
+    context.extensions.report_start()
+    return app
 
 
 class _Application(Flask):
@@ -146,6 +174,8 @@ def build_app(context: ServerContext) -> Flask:
     _register_blueprints(app, context)
     context.extensions.call("prepare_app", app=app, context=context)
     install_listeners(app, context)
+    if isinstance(context.extensions, TracedExtensions):
+        install_trace(app, context.extensions.trace, context.extensions.plugins())
     check_routes(app)
     app.wsgi_app = tidy_paths(app.wsgi_app)  # type: ignore[method-assign, assignment]
     return app

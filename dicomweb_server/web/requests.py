@@ -14,7 +14,7 @@ from dicomweb_server.web.access import remote_address
 from dicomweb_server.web.body import finish_early
 
 access_log = logging.getLogger("dicomweb_server.access")
-_PLAIN = "/:,;=@!$&'()*+"
+SAFE_IN_LOGS = "/:,;=@!$&'()*+"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -37,7 +37,7 @@ def install_request_log(app: Flask) -> None:
             finish_early(answer)
         if access_log.isEnabledFor(logging.INFO):
             user = getattr(g.get("identity"), "label", "") or "-"
-            path = quote(request.path, safe=_PLAIN)
+            path = quote(request.path, safe=SAFE_IN_LOGS)
             milliseconds = (time.perf_counter() - g.started) * 1000
             access_log.info(
                 "%s %s %s %s %d %.1fms %s",

@@ -34,7 +34,7 @@ class TokenAuthenticator(Authenticator):
     options = (TOKENS,)
 
     def __init__(self, settings: Settings) -> None:
-        self._tokens = settings[TOKENS]
+        self._tokens = tuple(settings[TOKENS].values())
 
     @property
     def ready(self) -> bool:

@@ -27,10 +27,10 @@ class Token:
     groups: tuple[str, ...] = ()
 
 
-def read_tokens(value: Any) -> tuple[Token, ...]:
-    """The tokens; raises ValueError with a sentence that names one and never shows it."""
-    tokens = tuple(_token(str(name), entry) for name, entry in mapping(value).items())
-    if len({token.digest for token in tokens}) < len(tokens):
+def read_tokens(value: Any) -> Mapping[str, Token]:
+    """The tokens by name; raises ValueError with a sentence that names one and never shows it."""
+    tokens = {str(name): _token(str(name), entry) for name, entry in mapping(value).items()}
+    if len({token.digest for token in tokens.values()}) < len(tokens):
         raise ValueError("holds the same hash twice; each token has one name")
     return tokens
 
@@ -63,7 +63,7 @@ def _digest(name: str, value: Any) -> str:
     return value.removeprefix(PREFIX)
 
 
-NO_TOKENS: tuple[Token, ...] = ()
+NO_TOKENS: Mapping[str, Token] = {}
 
 TOKENS = Option(
     "Tokens",

@@ -16,6 +16,12 @@ def example(document, name):
     return block
 
 
+def examples(document):
+    """The names of all examples of a document, in their order."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(r"<!-- example: (\S+) -->", text)
+
+
 def indented_block(document, containing):
     """The indented code block that holds a text."""
     text = (ROOT / document).read_text(encoding="utf-8")

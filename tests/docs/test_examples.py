@@ -1,14 +1,18 @@
 """Every example of the documents does what the text around it says."""
 
 import json
+import re
 from typing import ClassVar
 
 import pytest
+from click.testing import CliRunner
 
+from dicomweb_server.cli.main import cli
+from dicomweb_server.cli.skeletons import KINDS as KINDS_OF_SKELETONS
 from dicomweb_server.config import check, read_file
 from dicomweb_server.options import CORE_OPTIONS
 from dicomweb_server.ps318.paths import Resource
-from dicomweb_server.testing.apps import temporary_app
+from dicomweb_server.testing.apps import context_of, temporary_app
 from dicomweb_server.testing.contracts import (
     AuthenticatorContract,
     BlobStoreContract,
@@ -16,9 +20,34 @@ from dicomweb_server.testing.contracts import (
 )
 from dicomweb_server.testing.dicom import make_instance, path_of
 from dicomweb_server.testing.providers import build_provider
-from tests.docs.helpers import example, indented_block, load, written
+from tests.docs.helpers import ROOT, example, examples, indented_block, load, written
 
 MANUAL = "docs/extensions.md"
+KINDS = {
+    "register_storages": "flat_storage.py",
+    "register_authenticators": "token_auth.py",
+    "register_ingest_filters": "study_desk.py",
+    "prepare_app": "site.py",
+    "collect_metrics": "wards.py",
+}
+"""A hook, and the example that shows it."""
+PYTHON = [name for name in examples(MANUAL) if name.endswith(".py")]
+
+
+def test_there_is_an_example_of_each_kind():
+    assert set(KINDS.values()) == set(PYTHON)
+
+
+@pytest.mark.parametrize("name", PYTHON)
+def test_an_example_is_short_and_complete(tmp_path, name):
+    plugin = written(tmp_path, MANUAL, name)
+    source = plugin.read_text(encoding="utf-8")
+    assert len(source.splitlines()) < 40
+    with temporary_app(tmp_path, {"Plugins": [str(plugin)]}) as app:
+        (info,) = (info for info in context_of(app).extensions.infos if info.name == plugin.stem)
+    assert info.status == "loaded"
+    assert {hook for hook, shown in KINDS.items() if shown == name} <= set(info.hooks)
+    assert load(plugin).__doc__
 
 
 class TestStorageExample(BlobStoreContract):
@@ -97,7 +126,6 @@ class TestIngestFilterExample(IngestFilterContract):
 
 def test_the_ingest_filter_sits_at_the_desk(tmp_path):
     plugin = written(tmp_path, MANUAL, "study_desk.py")
-    assert len(plugin.read_text(encoding="utf-8").splitlines()) < 40
     with temporary_app(tmp_path, {"Plugins": [str(plugin)], "IngestFilters": ["desk"]}) as app:
         client = app.test_client()
 
@@ -165,9 +193,7 @@ def test_the_section_of_the_old_manual_changes_nothing(tmp_path):
         assert study["0020000D"]["Value"]
 
 
-@pytest.mark.parametrize(
-    "name", ["flat_storage.py", "token_auth.py", "study_desk.py", "site.py", "wards.py"]
-)
+@pytest.mark.parametrize("name", PYTHON)
 def test_examples_import_the_public_api_only(name):
     public = (
         *("dicomweb_server import", "dicomweb_server.interfaces.", "dicomweb_server.config "),
@@ -177,3 +203,15 @@ def test_examples_import_the_public_api_only(name):
     assert all(
         line.removeprefix("from ").startswith((*public, "dicomweb_server.http ")) for line in lines
     )
+
+
+def test_the_commands_of_the_beginning_do_what_the_text_says(tmp_path, monkeypatch):
+    text = (ROOT / MANUAL).read_text(encoding="utf-8")
+    (line,) = re.findall(r"^    dicomweb-server (extension new .*)$", text, re.MULTILINE)
+    (folder,) = re.findall(r"^    cd (\S+)$", text, re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(cli, line.split())
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / folder / "README.md").is_file()
+    kinds = text.partition("`--kind` is")[2].partition(";")[0]
+    assert set(re.findall(r"`([a-z-]+)`", kinds)) == set(KINDS_OF_SKELETONS)

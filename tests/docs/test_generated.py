@@ -67,6 +67,7 @@ def test_the_generator_is_not_shown_to_operators():
 
 
 LINKED = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "extensions/README.md")]
+LINKED += sorted((ROOT / "examples").glob("*/README.md"))
 LINKED += sorted((ROOT / "docs").glob("*.md"))
 
 

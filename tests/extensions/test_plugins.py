@@ -327,6 +327,24 @@ def test_a_misspelt_hook_stops_the_start(tmp_path):
     refused(tmp_path, {}, *words, "prepare_app", mine=mine)
 
 
+@pytest.mark.parametrize("options", [{"wrapper": True}, {"hookwrapper": True}], ids=str)
+def test_a_hook_wrapper_stops_the_start(tmp_path, options):
+    @hookimpl(**options)
+    def prepare_app(app):
+        yield
+
+    mine = SimpleNamespace(prepare_app=prepare_app)
+    refused(tmp_path, {}, "extension mine", "prepare_app", "wrapper", "plain function", mine=mine)
+
+
+def test_what_is_installed_and_given_counts_once(tmp_path):
+    import dicomweb_storage_memory
+
+    given = {"storage-memory": dicomweb_storage_memory}
+    names = [info.name for info in start(tmp_path, {}, **given).extensions.infos]
+    assert names.count("storage-memory") == 1
+
+
 def test_a_hook_that_fails_while_the_application_is_made_is_named(tmp_path):
     def prepare(app, context):
         raise RuntimeError("no licence")

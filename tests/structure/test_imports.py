@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "dicomweb_server"
 EXTENSIONS = ROOT / "extensions"
+EXAMPLES = ROOT / "examples"
 
 # package or module of the core -> what of the core it may import beside itself
 STANDARD = {"dicom", "ps318"}
@@ -17,8 +18,8 @@ INTERFACES = BASE | {"interfaces", "settings", "reference_options", "hookspecs"}
 SERVICES = INTERFACES | {"services"}
 ASSEMBLY = SERVICES | {"plugins", "providers", "context", "options"}
 HTTP = ASSEMBLY | {"http"}
-WEB = HTTP | {"web", "tls"}
-ALL = WEB | {"cli", "launch", "worker", "testing", "documents"}
+WEB = HTTP | {"web", "tls", "tracing"}
+ALL = WEB | {"cli", "launch", "worker", "testing", "documents", "hook_descriptions"}
 ALLOWED = {
     "dicom": set(),
     "ps318": set(),
@@ -31,7 +32,8 @@ ALLOWED = {
     "hookspecs": INTERFACES,
     "tls": {"config"},
     "services": SERVICES,
-    "plugins": INTERFACES | {"plugin_files"},
+    "tracing": INTERFACES,
+    "plugins": INTERFACES | {"plugin_files", "tracing"},
     "plugin_files": {"config"},
     "options": ASSEMBLY | {"tls"},
     "context": ASSEMBLY,
@@ -39,7 +41,8 @@ ALLOWED = {
     "http": HTTP,
     "web": WEB,
     "worker": {"http", "web"},
-    "documents": WEB,
+    "hook_descriptions": {"hookspecs"},
+    "documents": WEB | {"hook_descriptions"},
     "launch": WEB | {"worker"},
     "cli": ALL - {"testing"},
     "testing": WEB,
@@ -127,6 +130,20 @@ def test_an_extension_imports_only_what_is_public(path):
     assert parts_imported(names) - {"__init__"} <= PUBLIC
 
 
+def example_modules():
+    """The modules of the examples, each with the folder that its package lies in."""
+    return [(path, folder) for folder in EXAMPLES.iterdir() for path in sources(folder)]
+
+
+@pytest.mark.parametrize(("path", "folder"), example_modules(), ids=lambda p: p.name)
+def test_an_example_imports_only_what_is_public(path, folder):
+    names = imported_by(path, folder)
+    others = {each.name for each in EXTENSIONS.iterdir()}
+    assert not {name.split(".")[0] for name in names} & others
+    public = PUBLIC | {"testing"} if "tests" in path.relative_to(folder).parts else PUBLIC
+    assert parts_imported(names) - {"__init__"} <= public
+
+
 def importers_of(library):
     found = set()
     for path in sources(CORE):
@@ -158,7 +175,9 @@ def test_the_pytest_plugin_imports_nothing_heavy():
 
 
 def everything():
-    found = [*sources(CORE), *sources(EXTENSIONS), *sources(ROOT / "tests")]
+    found = [
+        path for each in (CORE, EXTENSIONS, EXAMPLES, ROOT / "tests") for path in sources(each)
+    ]
     return [*found, ROOT / "setup.py", ROOT / "wsgi.py", ROOT / "gunicorn.conf.py"]
 
 
@@ -172,10 +191,22 @@ ELSEWHERE = re.compile(r"/(?:work|home|root|Users)/\w|\.\./shared")
 
 
 def texts():
-    folders = ("dicomweb_server", "extensions", "tests", "docs", "benchmarks", ".ci")
+    folders = ("dicomweb_server", "extensions", "tests", "docs", "benchmarks", "examples", ".ci")
     files = [p for name in folders for p in (ROOT / name).rglob("*") if p.is_file()]
     files += [p for p in ROOT.iterdir() if p.is_file()]
-    suffixes = {".py", ".md", ".json", ".toml", ".html", ".css", ".js", ".mako", ".rst", ""}
+    suffixes = {
+        ".py",
+        ".md",
+        ".json",
+        ".toml",
+        ".html",
+        ".css",
+        ".js",
+        ".mako",
+        ".rst",
+        ".tmpl",
+        "",
+    }
     return [p for p in files if p.suffix in suffixes and "__pycache__" not in p.parts]
 
 
