@@ -12,15 +12,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
 
 from dicomweb_index_sql import copying, maintenance, migration, patients, reads, search
+from dicomweb_index_sql.batches import write_batch
 from dicomweb_index_sql.conditions import answers
-from dicomweb_index_sql.database import cursor_of
 from dicomweb_index_sql.group_commit import GroupCommit
 from dicomweb_index_sql.options import OPTIONS, open_database
 from dicomweb_index_sql.ordering import sorts
 from dicomweb_index_sql.reindexing import reindex
 from dicomweb_index_sql.schema import changes, instances, studies
 from dicomweb_index_sql.statements import chunks
-from dicomweb_index_sql.writer import BatchWriter
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import (
     Added,
@@ -70,9 +69,7 @@ class SqlIndex(Index):
     def _add_all(self, jobs: Sequence[_Job]) -> list[list[Added]]:
         batch = [(new, overwrite) for news, overwrite in jobs for new in news]
         added = iter(
-            self.database.transact(
-                lambda connection: BatchWriter(self.database, cursor_of(connection)).add(batch)
-            )
+            self.database.transact(lambda connection: write_batch(self.database, connection, batch))
         )
         return [[next(added) for _ in news] for news, _ in jobs]
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Table, select
 
-from dicomweb_index_sql.database import Database, cursor_of
+from dicomweb_index_sql.batches import write_batch
+from dicomweb_index_sql.database import Database
 from dicomweb_index_sql.schema import instances, tombstones
 from dicomweb_index_sql.statements import chunks
-from dicomweb_index_sql.writer import BatchWriter
 from dicomweb_server.interfaces.index import BlobRef, NewInstance, Overwrite
 
 
@@ -34,7 +34,7 @@ def reindex(database: Database, connection: Connection, news: Sequence[NewInstan
     ]
     if not batch:
         return 0
-    added = BatchWriter(database, cursor_of(connection)).add(batch)
+    added = write_batch(database, connection, batch)
     return sum(
         overwrite is Overwrite.ALWAYS or result.discarded != new.blob
         for (new, overwrite), result in zip(batch, added, strict=True)
