@@ -250,12 +250,12 @@ class _DataSetWriter:
         if vr is None:
             creator = _creator(tag, around)
             vr = self._dictionary.vr(tag, creator).partition(" or ")[0]
-        if vr not in VRS:
+        if not isinstance(vr, str) or vr not in VRS:
             raise DicomError(
                 f"{describe(path, f'{tag:08X}')} has the VR {str(vr)[:20]!r}; possible are "
                 f"{', '.join(sorted(VRS))}."
             )
-        return str(vr)
+        return vr
 
     def _sequence(
         self, out: _Pieces, tag: int, element: Mapping[str, Any], path: str, depth: int

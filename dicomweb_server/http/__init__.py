@@ -9,20 +9,24 @@ from dicomweb_server.http.access import (
 )
 from dicomweb_server.http.answers import (
     choose,
+    choose_text,
     file_answer,
     json_answer,
-    not_modified,
     ranged_answer,
     stream_answer,
 )
+from dicomweb_server.http.conditions import not_modified, with_etag
 from dicomweb_server.http.errors import HttpError
 from dicomweb_server.http.touched import is_noting, note_touched
 from dicomweb_server.http.urls import base_url
+from dicomweb_server.http.warning import claim_parameter, warn
 
 __all__ = [
     "HttpError",
     "base_url",
     "choose",
+    "choose_text",
+    "claim_parameter",
     "current_context",
     "current_identity",
     "current_scope",
@@ -35,4 +39,6 @@ __all__ = [
     "requires",
     "scope_of",
     "stream_answer",
+    "warn",
+    "with_etag",
 ]

@@ -15,8 +15,11 @@ from flask import Response, request
 from werkzeug.wsgi import wrap_file
 
 from dicomweb_server.http.access import current_context
+from dicomweb_server.http.conditions import PRIVATE, VARY, with_etag
 from dicomweb_server.http.errors import HttpError
 from dicomweb_server.ps318.accept import Match, Offer, negotiate
+from dicomweb_server.ps318.charsets import negotiate_charset
+from dicomweb_server.ps318.media_types import format_media_type
 from dicomweb_server.settings import COMPRESSION
 
 _COMPRESS_FROM = 2048
@@ -24,8 +27,6 @@ _BLOCK = 1 << 18
 _ALONE = 1 << 16
 _READ = 1 << 22
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
-PRIVATE = "private, no-cache"
-"""Patient data may be kept by the client alone, and must be asked for again before it is used."""
 
 
 def choose(offers: Sequence[Offer]) -> Match:
@@ -33,6 +34,37 @@ def choose(offers: Sequence[Offer]) -> Match:
     header = request.environ.get("HTTP_ACCEPT")
     query = request.args.get("accept") if "accept=" in request.environ["QUERY_STRING"] else None
     return negotiate(header, offers, query_accept=query)
+
+
+@dataclass(frozen=True, slots=True)
+class TextForm:
+    """The form of an answer of text: `charset` is "" unless the client asked for one by name."""
+
+    offer: Offer
+    charset: str
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the document, or of each part (PS3.18 8.7.9)."""
+        named = [("charset", self.charset)] if self.charset else []
+        return format_media_type(self.offer.media_type, named)
+
+
+def choose_text(offers: Sequence[Offer]) -> TextForm:
+    """As `choose`, for text: the character set is negotiated too (PS3.18 8.8.5).
+
+    Raises NotAcceptable or BadRequest if the client does not take UTF-8.
+    """
+    match = choose(offers)
+    header = request.environ.get("HTTP_ACCEPT_CHARSET")
+    listed = (
+        request.args.getlist("charset") if "charset=" in request.environ["QUERY_STRING"] else ()
+    )
+    query = ",".join(listed)
+    return TextForm(
+        match.offer,
+        negotiate_charset(header, query=query, media_range=match.media_range) or "",
+    )
 
 
 def accepts_gzip() -> bool:
@@ -51,32 +83,11 @@ def json_answer(
     """A JSON document, compressed when that pays."""
     answer = Response(status=status, content_type=media_type)
     answer.headers["Cache-Control"] = PRIVATE
-    if len(body) >= _COMPRESS_FROM:
-        answer.headers["Vary"] = "Accept, Accept-Encoding"
-        if accepts_gzip():
-            body = gzip.compress(body, 1, mtime=0)
-            answer.headers["Content-Encoding"] = "gzip"
+    answer.headers["Vary"] = VARY
+    if len(body) >= _COMPRESS_FROM and accepts_gzip():
+        body = gzip.compress(body, 1, mtime=0)
+        answer.headers["Content-Encoding"] = "gzip"
     answer.set_data(body)
-    return answer
-
-
-def not_modified(etag: str) -> Response | None:
-    """304 when the client has the current answer; `etag` without quotes (RFC 9110 13.1.2)."""
-    header = request.environ.get("HTTP_IF_NONE_MATCH")
-    if header is None:
-        return None
-    wanted = [item.strip().removeprefix("W/").strip('"') for item in header.split(",")]
-    if etag not in wanted and "*" not in wanted:
-        return None
-    answer = Response(status=304)
-    return with_etag(answer, etag)
-
-
-def with_etag(answer: Response, etag: str) -> Response:
-    """The answer with its validator."""
-    answer.headers["ETag"] = f'"{etag}"'
-    answer.headers["Cache-Control"] = PRIVATE
-    answer.headers["Vary"] = "Accept, Accept-Encoding"
     return answer
 
 

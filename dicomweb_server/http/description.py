@@ -43,6 +43,11 @@ class RouteDescription:
     query: tuple[tuple[str, str], ...]
 
     @property
+    def is_text(self) -> bool:
+        """Whether an answer is text, whose character set can be asked for (PS3.18 8.8)."""
+        return any("+json" in each or "+xml" in each for each in self.produces)
+
+    @property
     def parameters(self) -> list[str]:
         """The names in the path."""
         return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]

@@ -28,6 +28,7 @@ _CODES: Mapping[int, tuple[int, str]] = {
     405: (8, "Bad request"),
     406: (8, "Bad request"),
     409: (46, "Duplicate resource"),
+    412: (8, "Bad request"),
     413: (8, "Bad request"),
     415: (3000, "Unsupported media type"),
     416: (3, "Parameter out of range"),

@@ -124,6 +124,32 @@ PARENTS: dict[QueryLevel, tuple[QueryLevel, ...]] = {
 }
 """The levels above a level, outermost first."""
 
+_OF_STUDY = (
+    INSTANCE_AVAILABILITY,
+    MODALITIES_IN_STUDY,
+    NUMBER_OF_STUDY_RELATED_SERIES,
+    NUMBER_OF_STUDY_RELATED_INSTANCES,
+)
+
+
+def computed_of_parents(level: QueryLevel, *, study: bool, series: bool) -> tuple[str, ...]:
+    """What a relational search returns of the levels above, beside their `DEFAULT` attributes.
+
+    `study`, `series`: whether the path names them: then they need not be described (10.6.3.3.2 and
+    10.6.3.3.3).
+    """
+    if level not in (QueryLevel.SERIES, QueryLevel.INSTANCE) or series:
+        return ()
+    of_series = (NUMBER_OF_SERIES_RELATED_INSTANCES,) if level is QueryLevel.INSTANCE else ()
+    return of_series if study else (*_OF_STUDY, *of_series)
+
+
+def creator_of(tag: str) -> str:
+    """The tag of who reserved the block of a private element (PS3.5 7.8.1); "" for any other."""
+    private = int(tag[3], 16) % 2 == 1 and tag[4:6] >= "10"
+    return f"{tag[:4]}00{tag[4:6]}" if private else ""
+
+
 _UNCOMPRESSED = frozenset(
     {IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN}
 )

@@ -36,7 +36,7 @@ class Conflict(Ps318Error):
 
 
 class PayloadTooLarge(Ps318Error):
-    """The body, or one part of it, is larger than the server takes."""
+    """The body or a part of it is too large for the server, or a search too broad (10.6.3.1)."""
 
     status = 413
 

@@ -111,7 +111,8 @@ class Query:
     All `conditions` must hold; of the results `offset` are skipped and `limit` (None: any number)
     are given, sorted by `order` first. `total`: the number of all results is wanted too. `fuzzy`:
     semantic matching of person names was asked for, and is in the conditions. `ignored`: names of
-    parameters that mean nothing here, in their order.
+    parameters that mean nothing here, in their order. `zone`: a zone for dates and times was named
+    (8.3.4.1.1).
     """
 
     level: QueryLevel
@@ -123,10 +124,16 @@ class Query:
     total: bool = False
     fuzzy: bool = False
     ignored: tuple[str, ...] = ()
+    zone: bool = False
 
     def with_condition(self, condition: Condition) -> "Query":
         """The same query with one more condition."""
         return replace(self, conditions=(*self.conditions, condition))
+
+    def including(self, tags: Sequence[str]) -> "Query":
+        """The same query with more attributes to return."""
+        include = replace(self.include, tags=(*self.include.tags, *tags))
+        return replace(self, include=include) if tags else self
 
     def condition_on(self, *path: str) -> Condition | None:
         """The first condition on a tag or path of tags, or None."""

@@ -23,6 +23,11 @@ _EMPTY: Final = "emptyvaluematching"
 _FLAGS: Final = frozenset({"fuzzymatching", _EMPTY, "multiplevaluematching", "totalcount"})
 _NO_PRIVATE_GROUPS: Final = frozenset({"0001", "0003", "0005", "0007", "FFFF"})  # PS3.5, 7.8.1
 
+# says how the request is encoded, which HTTP does already; it is never matched (PS3.4, C.2.2.2)
+_CHARACTER_SET: Final = ("00080005",)
+# says what dates and times of the request mean, and is no condition (8.3.4.1.1)
+_ZONE: Final = ("00080201",)
+
 # parameters of other sections of PS3.18: not for the search, and no mistake either
 _FOREIGN: Final = frozenset({"accept", "charset", "_method"})
 
@@ -49,6 +54,7 @@ class _Draft:
     order: dict[str, Order] = field(default_factory=dict)
     flags: dict[str, bool] = field(default_factory=dict)
     ignored: dict[str, None] = field(default_factory=dict)
+    zone: bool = False
 
 
 def parse_query(
@@ -90,6 +96,7 @@ def parse_query(
         draft.flags.get("totalcount", False),
         rules.fuzzy,
         tuple(draft.ignored),
+        draft.zone,
     )
 
 
@@ -122,12 +129,19 @@ def _read(
         path = _attribute_path(key, dictionary, keywords)
         if path is None:
             draft.ignored[key] = None
-        else:
+        elif path != _CHARACTER_SET:
             # PS3.6 leaves some open, as in "US or SS": for matching the first will do
             vr = dictionary.vr(path[-1]).partition(" or ")[0]
-            predicate = parse_predicate(key, vr, value, rules)
-            draft.conditions.pop(path, None)
-            draft.conditions[path] = Match(path, vr, predicate)
+            _read_match(draft, Match(path, vr, parse_predicate(key, vr, value, rules)))
+
+
+def _read_match(draft: _Draft, match: Match) -> None:
+    if match.path == _ZONE and not match.is_universal:
+        draft.zone = True
+        draft.include[match.tag] = None
+        return
+    draft.conditions.pop(match.path, None)
+    draft.conditions[match.path] = match
 
 
 def _read_include_field(draft: _Draft, value: str, dictionary: AttributeDictionary) -> None:
@@ -137,7 +151,9 @@ def _read_include_field(draft: _Draft, value: str, dictionary: AttributeDictiona
             continue
         # sequences are returned whole, so the first tag of a path is what to include
         tag = _resolve(name.partition(".")[0], dictionary)
-        if tag is not None:
+        if tag is None:
+            draft.ignored[f"includefield={name}"] = None
+        else:
             draft.include[tag] = None
 
 

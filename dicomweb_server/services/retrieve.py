@@ -74,15 +74,24 @@ class RetrieveService:
         """Whether the file begins as PS3.10 7.1 wants it."""
         return blobs.reader(self.storages, record)(128, 4) == b"DICM"
 
-    def content_at_best(self, delivery: Delivery) -> Iterator[bytes]:
-        """As `content`; the stored bytes if the file is too damaged to be converted."""
+    def at_best(self, delivery: Delivery) -> tuple[Delivery, Iterator[bytes]]:
+        """The bytes as in `content`, and what they are.
+
+        That is the stored file if it is too damaged to be converted.
+        """
         converted = self.content(delivery)
         try:
             first = next(converted, b"")
         except DicomError as error:
-            log.warning("%s is sent as it is stored: %s", delivery.record.sop_uid, error)
-            return blobs.stream(self.storages, delivery.record)
-        return chain((first,), converted)
+            record = delivery.record
+            log.warning("%s is sent as it is stored: %s", record.sop_uid, error)
+            stored = Delivery(record, record.transfer_syntax, as_stored=True)
+            return stored, blobs.stream(self.storages, record)
+        return delivery, chain((first,), converted)
+
+    def content_at_best(self, delivery: Delivery) -> Iterator[bytes]:
+        """As `content`; the stored bytes if the file is too damaged to be converted."""
+        return self.at_best(delivery)[1]
 
     def content(self, delivery: Delivery) -> Iterator[bytes]:
         """The bytes of the file; raises `BlobNotFound` before the first when they are gone."""

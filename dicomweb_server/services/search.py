@@ -15,7 +15,7 @@ from dicomweb_server.dicom.json_model import BASE
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import Found, Index
 from dicomweb_server.ps318 import attributes as sets
-from dicomweb_server.ps318.errors import BadRequest
+from dicomweb_server.ps318.errors import BadRequest, PayloadTooLarge
 from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
 
 
@@ -23,12 +23,14 @@ from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
 class Page:
     """One page of matches: JSON objects with 0x1F for the base URL; `more` follow if asked.
 
-    `total`: how many there are without limit and offset, if that was asked for.
+    `total`: how many there are without limit and offset, if that was asked for. `remaining`: how
+    many of them follow.
     """
 
     answers: list[bytes]
     more: bool
     total: int | None = None
+    remaining: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +65,24 @@ class SearchService:
         self._dictionary = dictionary
         self._limits = limits
 
-    def search(self, query: Query, scope: Scope, *, without: Sequence[QueryLevel] = ()) -> Page:
-        """One page of matches; raises `BadRequest` when too many headers had to be read.
-
-        `without` are levels above that of the query whose default attributes are left out.
-        """
+    def search(self, query: Query, scope: Scope) -> Page:
+        """One page of matches; raises `PayloadTooLarge` when too many headers had to be read."""
         self._check_order(query)
         maximum = self._limits.of(query.level)
         asked = query.limit
         capped = maximum if maximum and (asked is None or asked > maximum) else asked
-        # One more than the page shows whether the server's maximum cut the answer.
-        probe = replace(query, limit=None if capped is None else capped + (capped != asked))
-        found = self._matches(probe, scope, _dropped(query, without))
+        # One more than the page shows whether there are more (PS3.18 8.3.4.4.1). A page that is as
+        # long as was asked for must not cost the reading of further headers.
+        further = capped != asked or not self._rest(query)
+        probe = replace(query, limit=None if capped is None else capped + further)
+        found = self._matches(probe, scope)
         more = capped is not None and len(found) > capped
-        total = self._total(query, scope) if query.total else None
-        return Page(found[:capped] if more else found, more, total)
+        page = found[:capped] if more else found
+        if not query.total:
+            return Page(page, more)
+        total = self._total(query, scope)
+        remaining = max(total - query.offset - len(page), 0)
+        return Page(page, more or remaining > 0, total, remaining)
 
     def _check_order(self, query: Query) -> None:
         for order in query.order:
@@ -98,10 +103,10 @@ class SearchService:
         """The conditions that the index does not answer itself."""
         return [c for c in query.conditions if not self._index.answers(c, query.level)]
 
-    def _matches(self, query: Query, scope: Scope, dropped: frozenset[str]) -> list[bytes]:
+    def _matches(self, query: Query, scope: Scope) -> list[bytes]:
         rest = self._rest(query)
         extra = self._extra(query)
-        plain = not extra and not query.include.all and not dropped
+        plain = not extra and not query.include.all
         if rest:
             matches = self._filtered(query, rest, scope)
         else:
@@ -109,7 +114,7 @@ class SearchService:
             if plain:
                 return [match.answer for match in found]
             matches = [_Match(match, self._header_of(query, scope, match)) for match in found]
-        return [self._edited(query, match, extra, dropped) for match in matches]
+        return [self._edited(query, match, extra) for match in matches]
 
     # --- filtering what the index cannot ---------------------------------------------------
 
@@ -126,7 +131,7 @@ class SearchService:
         for count, (found, header) in enumerate(self._index.scan(narrowed, scope), 1):
             if count > self._limits.scan:
                 names = ", ".join(self._name(condition.tag) for condition in rest)
-                raise BadRequest(
+                raise PayloadTooLarge(
                     f"the search by {names} would have to look at more than {self._limits.scan} "
                     f"instances, because the index does not hold it; add a condition that "
                     f"narrows the search, such as PatientID or StudyDate, or raise SearchScanLimit"
@@ -149,29 +154,25 @@ class SearchService:
         present = _defaults(query.level)
         return tuple(dict.fromkeys(tag for tag in asked if tag not in present))
 
-    def _edited(
-        self, query: Query, match: _Match, extra: Sequence[str], dropped: frozenset[str]
-    ) -> bytes:
+    def _edited(self, query: Query, match: _Match, extra: Sequence[str]) -> bytes:
         answer: dict[str, Any] = load_header(match.found.answer)
-        ready: dict[str, Any] = {}
-        for text in match.found.attributes:
-            ready |= orjson.loads(text)
         answer |= self._of_creators(query, match)
         if query.include.all:
-            answer = self._everything(query.level, match, ready) | answer
+            answer = self._everything(query.level, match) | answer
         else:
-            answer |= self._wanted(query.level, match, ready, extra)
-        return _dump({tag: value for tag, value in answer.items() if tag not in dropped})
+            answer |= self._wanted(query.level, match, extra)
+        return _dump(answer)
 
-    def _wanted(
-        self, level: QueryLevel, match: _Match, ready: dict[str, Any], extra: Sequence[str]
-    ) -> dict[str, Any]:
+    def _wanted(self, level: QueryLevel, match: _Match, extra: Sequence[str]) -> dict[str, Any]:
         """Those of the extra attributes that the data has."""
-        found = {tag: ready[tag] for tag in extra if tag in ready}
+        found = _ready(match.found, extra)
         missing = [tag for tag in extra if tag not in found and tag not in _KEPT_READY[level]]
         if missing:
             header = match.header()
             found |= {tag: header[tag] for tag in missing if tag in header}
+            # A private element says nothing without its creator (PS3.18 10.6.3.3).
+            creators = {sets.creator_of(tag) for tag in found}
+            found |= {tag: header[tag] for tag in creators if tag in header}
         return {tag: _without_bulk(value) for tag, value in found.items()}
 
     def _of_creators(self, query: Query, match: _Match) -> dict[str, Any]:
@@ -184,11 +185,14 @@ class SearchService:
                 found |= {each: match.header()[each] for each in (creator, tag)}
         return found
 
-    def _everything(
-        self, level: QueryLevel, match: _Match, ready: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _everything(self, level: QueryLevel, match: _Match) -> dict[str, Any]:
         """All that is known at the level: for an instance its whole header."""
-        known = match.header() if level is QueryLevel.INSTANCE else ready
+        known: dict[str, Any] = {}
+        if level is QueryLevel.INSTANCE:
+            known = match.header()
+        else:
+            for text in match.found.attributes:
+                known |= orjson.loads(text)
         return {tag: _without_bulk(value) for tag, value in known.items()}
 
     def _header_of(self, query: Query, scope: Scope, match: Found) -> Callable[[], dict[str, Any]]:
@@ -201,6 +205,17 @@ class SearchService:
         return read
 
 
+def _ready(match: Found, tags: Sequence[str]) -> dict[str, Any]:
+    """Those of the tags that the index has ready; no more of that is parsed than is needed."""
+    found: dict[str, Any] = {}
+    for text in reversed(match.attributes):
+        if len(found) == len(tags):
+            break
+        part = orjson.loads(text)
+        found |= {tag: part[tag] for tag in tags if tag in part and tag not in found}
+    return found
+
+
 def _dump(answer: dict[str, Any]) -> bytes:
     """The JSON text, with the placeholder before the path of RetrieveURL again."""
     if sets.RETRIEVE_URL in answer:  # a patient has none
@@ -208,13 +223,6 @@ def _dump(answer: dict[str, Any]) -> bytes:
         url = orjson.Fragment(b'"' + BASE + path[1:])
         answer = answer | {sets.RETRIEVE_URL: {"vr": "UR", "Value": [url]}}
     return orjson.dumps(answer, option=orjson.OPT_SORT_KEYS)
-
-
-def _dropped(query: Query, levels: Sequence[QueryLevel]) -> frozenset[str]:
-    """The default attributes of levels that nobody asked for by name."""
-    asked = {condition.tag for condition in query.conditions} | set(query.include.tags)
-    kept = asked | sets.DEFAULT[query.level].keys()
-    return frozenset(tag for level in levels for tag in sets.DEFAULT[level] if tag not in kept)
 
 
 def _without_bulk(value: Any) -> Any:
@@ -232,7 +240,9 @@ def _without_bulk(value: Any) -> Any:
 
 
 def _defaults(level: QueryLevel) -> frozenset[str]:
-    tags = {sets.SPECIFIC_CHARACTER_SET, sets.RETRIEVE_URL, sets.INSTANCE_AVAILABILITY}
+    tags = {sets.SPECIFIC_CHARACTER_SET, sets.RETRIEVE_URL}
+    if level is not QueryLevel.SERIES:
+        tags.add(sets.INSTANCE_AVAILABILITY)
     for of_level in (*sets.PARENTS[level], level):
         tags |= sets.DEFAULT[of_level].keys()
     if level is QueryLevel.STUDY:

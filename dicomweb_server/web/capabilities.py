@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -12,11 +13,13 @@ from flask import Response, current_app, request
 
 from dicomweb_server import __version__
 from dicomweb_server.http.access import current_context
-from dicomweb_server.http.answers import choose
+from dicomweb_server.http.answers import choose_text
+from dicomweb_server.http.conditions import not_modified, with_etag
 from dicomweb_server.http.description import RouteDescription, described_routes
 from dicomweb_server.http.urls import base_url
 from dicomweb_server.interfaces.auth import Action
 from dicomweb_server.ps318.accept import Offer
+from dicomweb_server.ps318.charsets import UTF_8
 from dicomweb_server.settings import NAME, ROOT, slashed
 
 WADL = "application/vnd.sun.wadl+xml"
@@ -27,19 +30,19 @@ _NAMESPACE = "http://wadl.dev.java.net/2009/02"
 
 def answer() -> Response:
     """The capabilities of the Studies service."""
-    offer = choose((Offer(WADL), Offer(JSON), Offer(OPENAPI))).offer
+    form = choose_text((Offer(WADL), Offer(JSON), Offer(OPENAPI)))
     context = current_context()
     root = slashed(context.config[ROOT])
     routes = list(described_routes(current_app, root))
     base = base_url(context.config, request.environ)
-    if offer.media_type == WADL:
-        body = wadl(routes, root, base)
+    if form.offer.media_type == WADL:
+        text = wadl(routes, root, base)
     else:
         document = openapi(routes, context.config[NAME], base.removesuffix(root.strip("/") + "/"))
-        body = orjson.dumps(document, option=orjson.OPT_INDENT_2)
-    sent = Response(body, content_type=offer.media_type)
-    sent.headers["Cache-Control"] = "private, max-age=60"
-    return sent
+        text = orjson.dumps(document, option=orjson.OPT_INDENT_2)
+    etag = hashlib.sha256(form.content_type.encode() + text).hexdigest()[:32]
+    cached = not_modified(etag)
+    return cached or with_etag(Response(text, content_type=form.content_type), etag)
 
 
 def wadl(routes: Iterable[RouteDescription], root: str, base: str) -> bytes:
@@ -69,6 +72,10 @@ def _method(resource: Element, route: RouteDescription) -> None:
         accepted = SubElement(asked, "param", name="Accept", style="header", required="false")
         for media_type in route.produces:
             SubElement(accepted, "option", value=media_type)
+    if route.is_text:
+        charset = SubElement(asked, "param", name="Accept-Charset", style="header")
+        charset.set("required", "false")
+        SubElement(charset, "option", value=UTF_8)
     for media_type in route.consumes:
         SubElement(asked, "representation", mediaType=media_type)
     answered = SubElement(method, "response", status="204" if route.method == "DELETE" else "200")

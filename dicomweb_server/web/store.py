@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from functools import partial
 
-import orjson
 from flask import Response, g, request
 
-from dicomweb_server.dicom import STANDARD
-from dicomweb_server.dicom.xml_model import to_native_xml
 from dicomweb_server.http.access import current_context, current_scope
-from dicomweb_server.http.answers import choose
-from dicomweb_server.http.errors import error_answer
+from dicomweb_server.http.answers import choose_text
+from dicomweb_server.http.errors import HttpError
 from dicomweb_server.http.touched import is_noting, note_touched
-from dicomweb_server.http.urls import base_url
 from dicomweb_server.interfaces.index import Origin
 from dicomweb_server.interfaces.requests import Touched
 from dicomweb_server.ps318.accept import Offer
@@ -41,20 +36,11 @@ from dicomweb_server.ps318.multipart import (
     boundary_of,
     root_type_of,
 )
-from dicomweb_server.ps318.paths import Resource
-from dicomweb_server.ps318.store_response import (
-    CANNOT_UNDERSTAND,
-    FailedInstance,
-    OtherFailure,
-    StoredInstance,
-    StoreResponse,
-)
 from dicomweb_server.services.ingest import Batch, Ingested, Part
 from dicomweb_server.services.metadata_parts import METADATA_TYPES, MetadataParts, PartSink
 from dicomweb_server.web import body
 from dicomweb_server.web.access import remote_address
-
-log = logging.getLogger(__name__)
+from dicomweb_server.web.store_answer import store_answer
 
 _ANSWERS = (Offer(DICOM_JSON), Offer(DICOM_XML), Offer(DICOM_XML, multipart=True))
 _POSSIBLE = (
@@ -150,7 +136,7 @@ def store(study_uid: str | None) -> Response:
     """Answer a store request; `study_uid` restricts it to one study."""
     body.check_length()
     media_type = _media_type()
-    accepted = choose(_ANSWERS).offer
+    accepted = choose_text(_ANSWERS)
     body.set_timeout()
     batch = current_context().services.ingest.batch(_origin(), study_uid, current_scope())
     try:
@@ -160,7 +146,7 @@ def store(study_uid: str | None) -> Response:
         batch.abort()
         raise
     _note(results)
-    return _answer(results, lost, accepted)
+    return store_answer(results, lost, accepted)
 
 
 def _note(results: Sequence[Ingested]) -> None:
@@ -176,8 +162,10 @@ def _media_type() -> MediaType:
     text = request.environ.get("CONTENT_TYPE") or ""
     encoding = request.environ.get("HTTP_CONTENT_ENCODING", "identity")
     if encoding.strip().lower() not in ("", "identity"):
-        raise UnsupportedMediaType(
-            f"Content-Encoding is {encoding[:50]!r}; possible is a body without compression"
+        raise HttpError(
+            415,
+            f"Content-Encoding is {encoding[:50]!r}; possible is a body without compression",
+            {"Accept-Encoding": "identity"},
         )
     try:
         media_type = parse_media_type(text)
@@ -239,61 +227,3 @@ def _receive_single(batch: Batch) -> list[str]:
         part.fail(str(error))
     part.finish()
     return []
-
-
-def _answer(results: Sequence[Ingested], lost: Sequence[str], offer: Offer) -> Response:
-    response = store_response(results, lost, base_url_of_request())
-    status = response.status()
-    if not response.stored and any(result.unavailable for result in results):
-        sentence = next(result.message for result in results if result.unavailable)
-        return error_answer(503, sentence, {"Retry-After": "10"})
-    for message in [*(r.message for r in results if r.message), *lost][:20]:
-        log.info("STOW-RS: %s", message)
-    document = response.to_json()
-    if offer.media_type == DICOM_XML:
-        answer = Response(to_native_xml(document, STANDARD.keyword), status, content_type=DICOM_XML)
-    else:
-        answer = Response(orjson.dumps(document), status, content_type=DICOM_JSON)
-    reasons = [*(r.message for r in results if r.message), *lost]
-    if reasons:
-        answer.headers["Warning"] = f'299 dicomweb-server "{_header_text(reasons[0])}"'
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
-
-
-def _header_text(sentence: str) -> str:
-    """A sentence as it may stand in a quoted string of a header."""
-    printable = sentence.encode("ascii", "replace").decode().replace("\\", "/").replace('"', "'")
-    return "".join(c if c.isprintable() else " " for c in printable)[:300]
-
-
-def base_url_of_request() -> str:
-    """The base URL of generated links."""
-
-    return base_url(current_context().config, request.environ)
-
-
-def store_response(results: Sequence[Ingested], lost: Sequence[str], base: str) -> StoreResponse:
-    """The response document for what became of the parts."""
-    stored = [result for result in results if result.outcome is not None]
-    discarded = [result for result in results if result.discarded]
-    failed = [result for result in results if result.outcome is None and not result.discarded]
-    others = [OtherFailure(r.failure) for r in failed if not r.identified]
-    others += [OtherFailure(CANNOT_UNDERSTAND) for _ in lost]
-    return StoreResponse(
-        retrieve_url=Resource(stored[0].study_uid).url(base) if stored else None,
-        stored=tuple(
-            StoredInstance(
-                r.sop_class_uid,
-                r.sop_uid,
-                Resource(r.study_uid, r.series_uid, r.sop_uid).url(base),
-                r.warning or None,
-            )
-            for r in stored
-        )
-        + tuple(StoredInstance(r.sop_class_uid, r.sop_uid, "", r.warning) for r in discarded),
-        failed=tuple(
-            FailedInstance(r.sop_class_uid, r.sop_uid, r.failure) for r in failed if r.identified
-        ),
-        other_failures=tuple(others),
-    )

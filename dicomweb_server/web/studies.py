@@ -5,22 +5,27 @@ from __future__ import annotations
 from flask import Blueprint, Response, g
 
 from dicomweb_server.http.access import current_context, requires
+from dicomweb_server.http.conditions import refuse_match
 from dicomweb_server.http.description import describes
 from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.warning import warn
 from dicomweb_server.interfaces.auth import Action
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.ps318.query import QueryLevel
 from dicomweb_server.web import capabilities, retrieve, search, values
+from dicomweb_server.web import metadata as reading
 from dicomweb_server.web import store as storing
 
 _XML = 'multipart/related; type="application/dicom+xml"'
 _METADATA = ("application/dicom+json", _XML)
 _MATCHES = ("application/dicom+json", _XML)
-_STORED = ("application/dicom+json", "application/dicom+xml")
+_STORED = ("application/dicom+json", _XML, "application/dicom+xml")
 _STORABLE = ('multipart/related; type="application/dicom"', "application/dicom")
 _INSTANCES = (*_STORABLE, "application/zip")
 _VALUES = ('multipart/related; type="application/octet-stream"', "application/octet-stream")
 _PIXELS = (*_VALUES[:1], 'multipart/related; type="image/*"')
+_ACCEPT = (("accept", "media types, as in the header and before it"),)
+_TEXT = (*_ACCEPT, ("charset", "character sets, as in Accept-Charset; there is utf-8"))
 _FIELDS = (("includefield", "attributes to restrict the answer to; all of them if absent"),)
 _DICOMDIR = (("dicomdir", "true: names for media and a DICOMDIR in application/zip"),)
 _SEARCH = (
@@ -52,16 +57,18 @@ def _metadata_routes(routes: Blueprint) -> None:
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/metadata")
     @requires(Action.READ)
     @describes(
-        "The attributes of each instance, without bulk data", produces=_METADATA, query=_FIELDS
+        "The attributes of each instance, without bulk data",
+        produces=_METADATA,
+        query=_FIELDS + _TEXT,
     )
     def metadata(study: str, series: str | None = None, instance: str | None = None) -> Response:
-        return retrieve.metadata(Resource(study, series, instance))
+        return reading.metadata(Resource(study, series, instance))
 
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/bulk/<path:path>")
     @requires(Action.READ)
-    @describes("The value of one attribute", produces=_VALUES)
+    @describes("The value of one attribute", produces=_VALUES, query=_ACCEPT)
     def bulk(study: str, series: str, instance: str, path: str) -> Response:
-        return retrieve.bulk(Resource(study, series, instance), path)
+        return values.bulk(Resource(study, series, instance), path)
 
 
 def _value_routes(routes: Blueprint) -> None:
@@ -69,7 +76,7 @@ def _value_routes(routes: Blueprint) -> None:
     @routes.get("/studies/<study>/series/<series>/bulkdata")
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/bulkdata")
     @requires(Action.READ)
-    @describes("All bulk data", produces=_VALUES[:1])
+    @describes("All bulk data", produces=_VALUES[:1], query=_ACCEPT)
     def bulk_data(study: str, series: str | None = None, instance: str | None = None) -> Response:
         return values.bulk_data(Resource(study, series, instance))
 
@@ -77,7 +84,7 @@ def _value_routes(routes: Blueprint) -> None:
     @routes.get("/studies/<study>/series/<series>/pixeldata")
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/pixeldata")
     @requires(Action.READ)
-    @describes("All pixel data as stored", produces=_PIXELS)
+    @describes("All pixel data as stored", produces=_PIXELS, query=_ACCEPT)
     def pixel_data(study: str, series: str | None = None, instance: str | None = None) -> Response:
         return values.pixel_data(Resource(study, series, instance))
 
@@ -87,7 +94,7 @@ def _retrieve_routes(routes: Blueprint) -> None:
     @routes.get("/studies/<study>/series/<series>")
     @routes.get("/studies/<study>/series/<series>/instances/<instance>")
     @requires(Action.READ)
-    @describes("The instances", produces=_INSTANCES, query=_DICOMDIR)
+    @describes("The instances", produces=_INSTANCES, query=_DICOMDIR + _ACCEPT)
     def instances(study: str, series: str | None = None, instance: str | None = None) -> Response:
         return retrieve.retrieve(Resource(study, series, instance))
 
@@ -95,20 +102,20 @@ def _retrieve_routes(routes: Blueprint) -> None:
 def _search_routes(routes: Blueprint) -> None:
     @routes.get("/patients")
     @requires(Action.SEARCH)
-    @describes("Search for patients", produces=_MATCHES, query=_SEARCH)
+    @describes("Search for patients", produces=_MATCHES, query=_SEARCH + _TEXT)
     def search_patients() -> Response:
         return search.search(QueryLevel.PATIENT)
 
     @routes.get("/studies")
     @requires(Action.SEARCH)
-    @describes("Search for studies", produces=_MATCHES, query=_SEARCH)
+    @describes("Search for studies", produces=_MATCHES, query=_SEARCH + _TEXT)
     def search_studies() -> Response:
         return search.search(QueryLevel.STUDY)
 
     @routes.get("/series")
     @routes.get("/studies/<study>/series")
     @requires(Action.SEARCH)
-    @describes("Search for series", produces=_MATCHES, query=_SEARCH)
+    @describes("Search for series", produces=_MATCHES, query=_SEARCH + _TEXT)
     def search_series(study: str | None = None) -> Response:
         return search.search(QueryLevel.SERIES, study)
 
@@ -116,7 +123,7 @@ def _search_routes(routes: Blueprint) -> None:
     @routes.get("/studies/<study>/instances")
     @routes.get("/studies/<study>/series/<series>/instances")
     @requires(Action.SEARCH)
-    @describes("Search for instances", produces=_MATCHES, query=_SEARCH)
+    @describes("Search for instances", produces=_MATCHES, query=_SEARCH + _TEXT)
     def search_instances(study: str | None = None, series: str | None = None) -> Response:
         return search.search(QueryLevel.INSTANCE, study, series)
 
@@ -137,14 +144,14 @@ def _delete_routes(routes: Blueprint) -> None:
     @requires(Action.DELETE)
     @describes("Delete", produces=())
     def remove(study: str, series: str | None = None, instance: str | None = None) -> Response:
+        refuse_match()
         resource = Resource(study, series, instance)
         removed = current_context().services.removal.delete(resource, g.scope)
         if not removed.instances:
             raise HttpError(404, f"there is no {resource.path}")
         answer = Response(status=204)
         if removed.left:
-            sentence = f"{removed.left} files could not be deleted; the log names them"
-            answer.headers["Warning"] = f'299 dicomweb-server "{sentence}"'
+            warn(answer, f"{removed.left} files could not be deleted; the log names them")
         del answer.headers["Content-Type"]  # there is no content
         return answer
 

@@ -1,4 +1,4 @@
-"""Bulk data and pixel data of whole resources (PS3.18 10.4.1.1.5 and 10.4.1.1.6)."""
+"""Bulk data and pixel data (PS3.18 10.4.1.1.5 and 10.4.1.1.6): one value, or all of a resource."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from flask import Response, g, request
 
 from dicomweb_server.dicom import PixelData
 from dicomweb_server.http.access import current_context
-from dicomweb_server.http.answers import choose, stream_answer
+from dicomweb_server.http.answers import choose, ranged_answer, stream_answer
+from dicomweb_server.http.conditions import not_modified, with_etag
 from dicomweb_server.http.errors import HttpError
-from dicomweb_server.http.urls import base_url
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.ps318.accept import Offer
 from dicomweb_server.ps318.media_types import (
@@ -26,28 +26,91 @@ from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services import Services, blobs
 from dicomweb_server.services.bulk import BulkService, BulkValue
 from dicomweb_server.web import body
+from dicomweb_server.web.resources import (
+    base,
+    located,
+    note,
+    patients,
+    resource_of,
+    tag_of_records,
+    tag_of_version,
+)
 
 
-def _base() -> str:
-    return base_url(current_context().config, request.environ)
+def bulk(resource: Resource, path: str) -> Response:
+    """The value of one attribute."""
+    service = current_context().services.bulk
+    values = service.find(resource, path, g.scope)
+    if not values:
+        raise HttpError(404, f"{resource.path} has no value at {path}")
+    note(resource, [value.record for value in values])
+    if len(values) > 1:
+        raise HttpError(409, f"{patients(v.record for v in values)} have it each")
+    value = values[0]
+    many = Offer(OCTET_STREAM, multipart=True)
+    one = [Offer(OCTET_STREAM)] if len(value.parts) == 1 else []
+    # A range is of one value: multipart has none.
+    offers = [*one, many] if "HTTP_RANGE" in request.environ else [many, *one]
+    multipart = choose(offers).offer.multipart
+    body.set_timeout()
+    form = "parts" if multipart else "one"
+    etag = f"{value.record.row:x}-{value.record.blob.key[-32:]}-{value.parts[0][0]:x}-{form}"
+    located_at = resource.bulk(path.split("/"))
+    cached = not_modified(etag, weak=multipart)
+    if cached is not None:
+        return located(cached, located_at)
+    if multipart:
+        answer = with_etag(_bulk_parts(value, f"{base()}{located_at}"), etag, weak=True)
+        return located(answer, located_at)
+    read = service.read(value)
+    answer = ranged_answer(
+        lambda offset, length: blobs.stream_range(read, offset, length),
+        value.size,
+        OCTET_STREAM,
+        etag,
+    )
+    return located(answer, located_at)
 
 
-def _of(record: InstanceRecord) -> Resource:
-    return Resource(record.study_uid, record.series_uid, record.sop_uid)
+def _bulk_parts(value: BulkValue, location: str) -> Response:
+    service = current_context().services.bulk
+    encoder = MultipartEncoder()
+    heads = [
+        encoder.part_header(OCTET_STREAM, length, content_location=location)
+        for _, length in value.parts
+    ]
+    length = encoder.content_length(
+        (head, part[1]) for head, part in zip(heads, value.parts, strict=True)
+    )
+
+    def pieces() -> Iterator[bytes]:
+        for number, head in enumerate(heads):
+            yield head
+            yield from service.part(value, number)
+            yield PART_END
+        yield encoder.closing()
+
+    return stream_answer(pieces(), encoder.content_type(OCTET_STREAM), length=length)
 
 
 def bulk_data(resource: Resource) -> Response:
     """All bulk values of a study, series or instance, each under its BulkDataURI."""
     choose([Offer(OCTET_STREAM, multipart=True)])
     service = current_context().services.bulk
+    etag = tag_of_version(resource, "bulkdata")
     found = service.everything(resource, g.scope)
     first = next(found, None)
-    if first is None:
+    if etag is None or first is None:
         raise HttpError(404, f"{resource.path} is not there, or has no bulk data")
+    location = f"{resource.path}/bulkdata"
+    cached = not_modified(etag, weak=True)
+    if cached is not None:
+        return located(cached, location)
     body.set_timeout()
     encoder = MultipartEncoder()
-    pieces = _values(service, encoder, chain([first], found), _base())
-    return stream_answer(pieces, encoder.content_type(OCTET_STREAM))
+    pieces = _values(service, encoder, chain([first], found), base())
+    answer = stream_answer(pieces, encoder.content_type(OCTET_STREAM))
+    return located(with_etag(answer, etag, weak=True), location)
 
 
 def _values(
@@ -57,7 +120,7 @@ def _values(
     base: str,
 ) -> Iterator[bytes]:
     for path, value in values:
-        location = f"{base}{_of(value.record).bulk(path.split('/'))}"
+        location = f"{base}{resource_of(value.record).bulk(path.split('/'))}"
         for number, (_, length) in enumerate(value.parts):
             yield encoder.part_header(OCTET_STREAM, length, content_location=location)
             yield from service.part(value, number)
@@ -78,10 +141,16 @@ def pixel_data(resource: Resource) -> Response:
     offers = {_media_type(record, pixels): _offer(record, pixels) for record, pixels in found}
     for offer in offers.values():
         choose([offer])  # each part goes out as it is stored, so each must be acceptable
+    etag = tag_of_records((record for record, _ in found), "pixeldata")
+    location = f"{resource.path}/pixeldata"
+    cached = not_modified(etag, weak=True)
+    if cached is not None:
+        return located(cached, location)
     body.set_timeout()
     encoder = MultipartEncoder()
-    pieces = _frames(current_context().services, encoder, found, _base())
-    return stream_answer(pieces, encoder.content_type(next(iter(offers))))
+    pieces = _frames(current_context().services, encoder, found, base())
+    answer = stream_answer(pieces, encoder.content_type(next(iter(offers))))
+    return located(with_etag(answer, etag, weak=True), location)
 
 
 def _media_type(record: InstanceRecord, pixels: PixelData) -> str:
@@ -101,7 +170,7 @@ def _frames(
     base: str,
 ) -> Iterator[bytes]:
     for record, pixels in found:
-        resource = _of(record)
+        resource = resource_of(record)
         if not pixels.encapsulated:
             value = services.bulk.native(record, pixels)
             location = f"{base}{resource.path}/pixeldata"

@@ -20,7 +20,7 @@ _PATIENT_COUNTS = (
     sets.NUMBER_OF_PATIENT_RELATED_SERIES,
     sets.NUMBER_OF_PATIENT_RELATED_INSTANCES,
 )
-_ONLINE = {"vr": "CS", "Value": ["ONLINE"]}
+ONLINE = {"vr": "CS", "Value": ["ONLINE"]}
 
 
 def dumps(attributes: Mapping[str, Any]) -> bytes:
@@ -87,7 +87,7 @@ def study_answer(
         default_set(attributes, QueryLevel.STUDY)
         | {
             sets.SPECIFIC_CHARACTER_SET: sets.UTF8,
-            sets.INSTANCE_AVAILABILITY: _ONLINE,
+            sets.INSTANCE_AVAILABILITY: ONLINE,
             sets.MODALITIES_IN_STUDY: codes(modalities, "CS"),
             sets.RETRIEVE_URL: retrieve_url(study_uid),
             sets.NUMBER_OF_STUDY_RELATED_SERIES: count(series_count),
@@ -126,7 +126,7 @@ def instance_answer(
         | default_set(instance, QueryLevel.INSTANCE)
         | {
             sets.SPECIFIC_CHARACTER_SET: sets.UTF8,
-            sets.INSTANCE_AVAILABILITY: _ONLINE,
+            sets.INSTANCE_AVAILABILITY: ONLINE,
             sets.RETRIEVE_URL: retrieve_url(*uids),
             sets.AVAILABLE_TRANSFER_SYNTAX_UID: codes(transfer_syntaxes, "UI"),
         }

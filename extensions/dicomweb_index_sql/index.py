@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
 
 from dicomweb_index_sql import copying, filling, maintenance, migration, patients, reads, search
+from dicomweb_index_sql.batches import write_batch
 from dicomweb_index_sql.conditions import answers
-from dicomweb_index_sql.database import cursor_of
 from dicomweb_index_sql.extras import NO_EXTRAS, Extras
 from dicomweb_index_sql.group_commit import GroupCommit
 from dicomweb_index_sql.options import OPTIONS, open_database
@@ -21,7 +21,6 @@ from dicomweb_index_sql.ordering import sorts
 from dicomweb_index_sql.reindexing import reindex
 from dicomweb_index_sql.schema import changes, instances, studies
 from dicomweb_index_sql.statements import chunks
-from dicomweb_index_sql.writer import BatchWriter
 from dicomweb_server.context import ServerContext
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import (
@@ -77,9 +76,7 @@ class SqlIndex(Index):
         batch = [(new, overwrite) for news, overwrite in jobs for new in news]
         added = iter(
             self.database.transact(
-                lambda connection: BatchWriter(
-                    self.database, cursor_of(connection), self._extras
-                ).add(batch)
+                lambda connection: write_batch(self.database, connection, batch, self._extras)
             )
         )
         return [[next(added) for _ in news] for news, _ in jobs]

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Table, select
 
-from dicomweb_index_sql.database import Database, cursor_of
+from dicomweb_index_sql.batches import write_batch
+from dicomweb_index_sql.database import Database
 from dicomweb_index_sql.extras import Extras
 from dicomweb_index_sql.schema import instances, tombstones
 from dicomweb_index_sql.statements import chunks
-from dicomweb_index_sql.writer import BatchWriter
 from dicomweb_server.interfaces.index import BlobRef, NewInstance, Overwrite
 
 
@@ -37,7 +37,7 @@ def reindex(
     ]
     if not batch:
         return 0
-    added = BatchWriter(database, cursor_of(connection), extras).add(batch)
+    added = write_batch(database, connection, batch, extras)
     return sum(
         overwrite is Overwrite.ALWAYS or result.discarded != new.blob
         for (new, overwrite), result in zip(batch, added, strict=True)

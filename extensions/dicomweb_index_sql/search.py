@@ -132,7 +132,9 @@ _ATTRIBUTES: dict[QueryLevel, tuple[Any, ...]] = {
         *(studies.c.series_count, studies.c.instance_count, studies.c.attributes, *more),
     )
     for (level, columns), more in zip(
-        _ANSWER.items(), ((), (series.c.attributes,), (series.c.attributes,)), strict=True
+        _ANSWER.items(),
+        ((), (series.c.attributes,), (series.c.attributes, series.c.instance_count)),
+        strict=True,
     )
 }
 
@@ -201,18 +203,21 @@ def run(database: Database, query: Query, scope: Scope, *, attributes: bool) -> 
         return [Found(row[0], texts.patient_answer(row[1], row[2:]), (row[1],)) for row in rows]
     if not attributes:
         return [Found(row, answer) for row, answer in rows]
-    return [Found(row[0], row[1], _ready(row)) for row in rows]
+    return [Found(row[0], row[1], _ready(query.level, row)) for row in rows]
 
 
-def _ready(row: Row) -> tuple[bytes, ...]:
+def _ready(level: QueryLevel, row: Row) -> tuple[bytes, ...]:
     """Main attributes of the levels above, and what is computed; see `_ATTRIBUTES`."""
     _, _, modalities, sop_classes, series_count, instance_count, *attributes = row
     computed = {
+        sets.INSTANCE_AVAILABILITY: texts.ONLINE,
         sets.MODALITIES_IN_STUDY: texts.codes(modalities, "CS"),
         sets.SOP_CLASSES_IN_STUDY: texts.codes(sop_classes, "UI"),
         sets.NUMBER_OF_STUDY_RELATED_SERIES: texts.count(series_count),
         sets.NUMBER_OF_STUDY_RELATED_INSTANCES: texts.count(instance_count),
     }
+    if level is _I:
+        computed[sets.NUMBER_OF_SERIES_RELATED_INSTANCES] = texts.count(attributes.pop())
     return (*attributes, orjson.dumps(computed))
 
 

@@ -39,7 +39,7 @@ Log = Sequence[tuple[str, str, str]]
 
 _CHUNK = 500
 _LOOKUP_SIZES = (1, 8, 64, _CHUNK)
-_INSTANCE_COLUMNS = ("id", "orthanc_id", "sha256", "size", "storage", "blob")
+_INSTANCE_COLUMNS = ("id", "orthanc_id", "sha256", "size", "storage", "blob", "sop_class_uid")
 
 
 def chunks(items: Sequence[Any], size: int = _CHUNK) -> Iterable[Sequence[Any]]:

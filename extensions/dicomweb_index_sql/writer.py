@@ -78,6 +78,9 @@ class BatchWriter:
         self.new_patients: list[Row] = []
         self.log: list[tuple[str, str, str]] = []
         self.parent_sets: dict[str, dict[str, Any]] = {}
+        self.of_another_kind: set[int] = set()
+        """Rows of studies with a replaced instance of another SOP class or modality than before:
+        only counting again tells whether others of the study still have the old one."""
         self.revision = 0
         self._next = 0
 
@@ -168,6 +171,8 @@ class BatchWriter:
     def _replace(self, known: Row, new: NewInstance, ids: OrthancIds) -> None:
         study, parent = self.studies[ids.study], self.series[ids.series]
         self._refresh_parents(new, ids, study, parent)
+        if (known["sop_class_uid"] or "") != new.parsed.sop_class_uid:
+            self.of_another_kind.add(study.row["id"])
         difference = new.size - known["size"]
         study.row["size"] += difference
         parent.row["size"] += difference
@@ -190,9 +195,12 @@ class BatchWriter:
     ) -> None:
         """A parent takes its attributes from its first instance: here the only one changes."""
         if parent.row["instance_count"] == 1:
+            before = parent.row["modality"]
             parent.row |= self._series_values(new)
             self._replace_extras(QueryLevel.SERIES, parent.row["id"], new, study)
             self.parent_sets.pop(ids.series, None)
+            if parent.row["modality"] != before:
+                self.of_another_kind.add(study.row["id"])
         if study.row["instance_count"] == 1:
             study.row |= self._study_values(new)
             self._replace_extras(QueryLevel.STUDY, study.row["id"], new, study)

@@ -6,6 +6,7 @@ from flask import Request
 
 from dicomweb_server.config import Option, whole
 from dicomweb_server.context import ServerContext
+from dicomweb_server.http import claim_parameter
 from dicomweb_server.interfaces.auth import (
     AuthenticationFailed,
     AuthenticationUnavailable,
@@ -60,6 +61,7 @@ def _token_of(request: Request) -> str | None:
     given: str | None = environ.get("HTTP_X_DICOMWEB_LINK")
     if given is None and "link=" in environ.get("QUERY_STRING", ""):
         given = request.args.get("link")
+        claim_parameter(environ, "link")
     if given is None:
         scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() == "bearer" and token.strip().startswith("link."):

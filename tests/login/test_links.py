@@ -140,6 +140,7 @@ def test_a_link_may_be_to_one_series(archive, make, user):
     )
     assert again.status_code == 200
     shown = archive.get(f"/dicom-web/studies?includefield=OperatorsName&link={token}")
+    assert "Warning" not in shown.headers  # the link is no parameter that nobody reads
     assert json.loads(shown.data)[0]["00081070"]["Value"][0]["Alphabetic"] == "Op^2"
     # A filter from headers looks at the visible series alone.
     assert archive.get(f"/dicom-web/studies?OperatorsName=Op^1&link={token}").json == []

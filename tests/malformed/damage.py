@@ -1,6 +1,11 @@
-"""Damaged inputs, the same ones every time: `variant(kind, number)` needs nothing but its number."""
+"""Damaged inputs, the same ones every time: `variant(kind, number)` needs nothing but its number.
+
+`MALFORMED_FILES=DIR` damages the files below a folder too; the numbers mean other inputs then, and
+the same ones for the same folder.
+"""
 
 import json
+import os
 import random
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +16,7 @@ import pydicom
 from dicomweb_server.testing.dicom import make_instance, multipart_body
 
 _LARGEST = 200_000
+_LARGEST_OF_FOLDER = 1_000_000
 _WORDS = (
     *("studies", "series", "instances", "metadata", "bulk", "bulkdata", "pixeldata", "patients"),
     *("frames", "rendered", "..", ".", "", "%00", "%2e%2e", "%ff", "1.2.3", "7fe00010", "é", "*"),
@@ -84,11 +90,19 @@ _HEADERS = (
 )
 
 
+def folder_files():
+    """The files below the folder that `MALFORMED_FILES` names, in the order of their paths."""
+    folder = os.environ.get("MALFORMED_FILES")
+    return sorted(path for path in Path(folder).rglob("*") if path.is_file()) if folder else []
+
+
 @lru_cache(maxsize=1)
 def sources():
     """Real files that are small enough to be damaged many times."""
     paths = sorted(Path(pydicom.__file__).parent.glob("data/test_files/**/*.dcm"))
-    return [data for path in paths if len(data := path.read_bytes()) < _LARGEST]
+    bundled = [data for path in paths if len(data := path.read_bytes()) < _LARGEST]
+    given = (path for path in folder_files() if path.stat().st_size < _LARGEST_OF_FOLDER)
+    return bundled + [path.read_bytes() for path in given]
 
 
 def file(number):

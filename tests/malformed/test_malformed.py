@@ -1,7 +1,8 @@
 """Whatever is sent: no 500, no hang, no lost good part, no growth of memory.
 
 A bounded run by default; `MALFORMED=20` runs twenty times as many (5000 files, 2000 bodies, 2000
-requests and 2000 documents), against a server with two workers.
+requests and 2000 documents), against a server with two workers. `MALFORMED_FILES=DIR` takes the
+files below a folder as further ones to damage, and stores and reads each as it is.
 """
 
 import os
@@ -57,9 +58,39 @@ def check(status, number, *details):
     assert status < 500 or status in (501, 505), (number, status, *details)
 
 
+def read(server, resource):
+    """Ask for everything that there is of a study, series or instance."""
+    for path, accept in (
+        (resource, "multipart/related; type=application/dicom; transfer-syntax=*"),
+        (resource, "multipart/related; type=application/dicom"),
+        (f"{resource}/metadata", "application/dicom+json"),
+        (f"{resource}/metadata", 'multipart/related; type="application/dicom+xml"'),
+        (f"{resource}/bulkdata", "*/*"),
+        (f"{resource}/pixeldata", "*/*"),
+        (resource, "application/zip"),
+    ):
+        status, answer = call(server, "GET", f"/dicom-web/{path}", {"Accept": accept})
+        check(status, path, accept, answer[-300:])
+
+
 def memory(server):
     """Bytes that the server's workers have in memory."""
     return sum(server.resident_bytes().values())
+
+
+def test_the_files_of_a_folder_as_they_are(server):
+    """Nothing is asked of them but that they are taken or refused, and read if they were taken."""
+    for path in damage.folder_files():
+        data = path.read_bytes()
+        status, answer = post(server, data, "application/dicom")
+        check(status, path, answer[-500:])
+        if status in (200, 202):
+            resource = path_of(data)
+            stored = {"Accept": "application/dicom; transfer-syntax=*"}
+            found, kept = call(server, "GET", f"/dicom-web/{resource}", stored)
+            assert found == 200, (path, kept[-500:])
+            assert kept.endswith(data), path
+            read(server, resource)
 
 
 def test_damaged_files(server):
@@ -77,18 +108,7 @@ def test_what_was_taken_of_them_can_be_read(server):
         status, _ = call(server, "GET", f"/dicom-web/{level}?includefield=all", {})
         check(status, level)
     for study in httpx.get(f"{server.url}studies?limit={40 * TIMES}").json():
-        uid = study["0020000D"]["Value"][0]
-        for path, accept in (
-            (f"studies/{uid}", "multipart/related; type=application/dicom; transfer-syntax=*"),
-            (f"studies/{uid}", "multipart/related; type=application/dicom"),
-            (f"studies/{uid}/metadata", "application/dicom+json"),
-            (f"studies/{uid}/metadata", 'multipart/related; type="application/dicom+xml"'),
-            (f"studies/{uid}/bulkdata", "*/*"),
-            (f"studies/{uid}/pixeldata", "*/*"),
-            (f"studies/{uid}", "application/zip"),
-        ):
-            status, answer = call(server, "GET", f"/dicom-web/{path}", {"Accept": accept})
-            check(status, path, accept, answer[-300:])
+        read(server, f"studies/{study['0020000D']['Value'][0]}")
 
 
 def test_damaged_bodies_keep_their_good_part(server):

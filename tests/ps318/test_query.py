@@ -224,7 +224,18 @@ def test_a_whole_request():
     assert [each.path for each in query.conditions] == [("00100010",), ("00400275", "00400009")]
     assert query.include == IncludeFields(("00081030", "00080060", "00100020", "00400275"))
     assert (query.limit, query.offset, query.fuzzy) == (5, 10, True)
-    assert query.ignored == ("token", "utm.source")
+    assert query.ignored == ("includefield=nonsense", "token", "utm.source")
+
+
+def test_what_says_how_to_read_the_request_is_no_condition():
+    def read(*pairs):
+        return parse_query(pairs, "study", STANDARD, case_sensitive=True)
+
+    query = read(("TimezoneOffsetFromUTC", "+0100"), ("SpecificCharacterSet", "ISO_IR 100"))
+    assert query.conditions == ()
+    assert query.zone
+    assert query.include.tags == ("00080201",)
+    assert not read(("00080201", ""), ("StudyDate", "20200101")).zone
 
 
 def test_nothing_asked():

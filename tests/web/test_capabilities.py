@@ -29,6 +29,25 @@ def test_capabilities_are_wadl(client, method, path):
     assert 'multipart/related; type="application/dicom"' in taken
 
 
+def test_capabilities_name_the_character_sets(client):
+    """PS3.18 8.8: of what is text."""
+    resources = ElementTree.fromstring(client.get("/").data)[0]
+    offered = {}
+    for resource in resources:
+        for method in resource.findall(f"{WADL}method"):
+            params = method.find(f"{WADL}request").findall(f"{WADL}param")
+            (named,) = [p for p in params if p.get("name") == "Accept-Charset"] or [None]
+            values = None if named is None else [option.get("value") for option in named]
+            offered[method.get("id")] = values
+            in_query = {p.get("name") for p in params if p.get("style") == "query"}
+            assert ("charset" in in_query) <= (named is not None)
+    assert offered["GET /dicom-web/studies"] == ["utf-8"]
+    assert offered["GET /dicom-web/studies/{study}/metadata"] == ["utf-8"]
+    assert offered["POST /dicom-web/studies"] == ["utf-8"]
+    assert offered["GET /dicom-web/studies/{study}"] is None
+    assert offered["GET /dicom-web/studies/{study}/bulkdata"] is None
+
+
 def test_capabilities_are_openapi(client):
     answer = client.get("/", "application/json")
     document = json.loads(answer.data)

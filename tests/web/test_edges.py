@@ -56,6 +56,7 @@ def test_a_compressed_body_is_415(client):
     body, content_type = multipart_body([make_instance()])
     answer = client.post(gzip.compress(body), content_type, Content_Encoding="gzip")
     assert answer.status_code == 415
+    assert answer.headers["Accept-Encoding"] == "identity"
     assert "gzip" in answer.json["Details"]
 
 

@@ -27,7 +27,9 @@ from dicomweb_server.testing.dicom import (
 from tests.conftest import parts
 
 JPEG = "1.2.840.10008.1.2.4.50"
-STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
+MANY = 'multipart/related; type="application/dicom"'
+STORED = f"{MANY}; transfer-syntax=*"
+BELOW = ("bulkdata", "pixeldata")
 
 
 def encapsulated(fragments=(b"frame one ", b"frame two!"), **attributes):
@@ -72,9 +74,57 @@ def test_parts_say_what_they_are(client, study):
     for (headers, data), original in zip(
         split_multipart(answer.data, answer.content_type), study, strict=True
     ):
-        assert headers["content-type"].startswith("application/dicom")
+        assert headers["content-type"] == f"application/dicom; transfer-syntax={EXPLICIT}"
         assert headers["content-length"] == str(len(data))
+        assert headers["content-location"] == f"http://localhost/dicom-web/{path_of(original)}"
         assert data == original
+
+
+@pytest.mark.parametrize(
+    ("accept", "syntaxes"),
+    [
+        (STORED, [IMPLICIT, JPEG]),
+        (MANY, [EXPLICIT, JPEG]),
+    ],
+)
+def test_each_part_names_its_transfer_syntax(client, accept, syntaxes):
+    study = new_uid()
+    client.stored(
+        make_instance(StudyInstanceUID=study, transfer_syntax=IMPLICIT, InstanceNumber=1),
+        encapsulated(StudyInstanceUID=study, InstanceNumber=2),
+    )
+    answer = client.get(f"/studies/{study}", accept)
+    found = split_multipart(answer.data, answer.content_type)
+    assert {headers["content-type"] for headers, _ in found} == {
+        f"application/dicom; transfer-syntax={syntax}" for syntax in syntaxes
+    }
+    for headers, data in found:
+        assert headers["content-type"].endswith(f"={read(data).file_meta.TransferSyntaxUID}")
+
+
+def test_octets_of_instances_are_their_bulk_data(client, study):
+    """PS3.18 table 10.4.4-1, note 2."""
+    accept = 'multipart/related; type="application/octet-stream"'
+    for path in levels(study[0]):
+        asked, named = client.get(path, accept), client.get(f"{path}/bulkdata", accept)
+        assert asked.status_code == 200
+        assert parts(asked) == parts(named)
+        assert asked.headers["Content-Location"] == f"http://localhost/dicom-web{path}/bulkdata"
+    nothing = make_instance()
+    client.stored(nothing)
+    assert client.get(f"/{path_of(nothing)}", accept).status_code == 404
+
+
+def test_answers_say_what_they_represent(client, study):
+    for path, accept in (
+        *((path, MANY) for path in levels(study[0])),
+        *((f"{path}/metadata", "*/*") for path in levels(study[0])),
+        *((f"{path}/{below}", "*/*") for path in levels(study[0]) for below in BELOW),
+        (f"/{path_of(study[0])}", "application/dicom"),
+        (f"/{path_of(study[0])}/bulk/7fe00010", "application/octet-stream"),
+    ):
+        answer = client.get(path, accept)
+        assert answer.headers["Content-Location"] == f"http://localhost/dicom-web{path}"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from dicomweb_server.ps318 import attributes as sets
+from dicomweb_server.ps318.query import QueryLevel
 from dicomweb_server.services import SCAN_LIMIT
 from dicomweb_server.testing.dicom import (
     BIG_ENDIAN,
@@ -354,8 +356,11 @@ def test_pages_join_to_the_whole(client, level, keys):
     ("path", "keys", "count", "warned"),
     [
         ("/studies", {}, 2, True),
-        ("/studies", {"limit": 1}, 1, False),
-        ("/studies", {"limit": 2}, 2, False),
+        ("/studies", {"limit": 1}, 1, True),
+        ("/studies", {"limit": 2}, 2, True),
+        ("/studies", {"limit": 1, "offset": 1}, 1, True),
+        ("/studies", {"limit": 1, "offset": 2}, 1, False),
+        ("/studies", {"limit": 1, "offset": 3}, 0, False),
         ("/studies", {"limit": 5}, 2, True),
         ("/studies", {"offset": 1}, 2, False),
         ("/studies", {"PatientID": "P1"}, 1, False),
@@ -366,10 +371,37 @@ def test_pages_join_to_the_whole(client, level, keys):
     ],
     ids=str,
 )
-def test_the_servers_own_maximum_is_told(archive, path, keys, count, warned):
+def test_more_matches_than_are_sent_are_told(archive, path, keys, count, warned):
     answer = archive.flask.get("/dicom-web" + path, query_string=keys)
     assert len(answer.json) == count
-    assert ("299" in answer.headers.get("Warning", "")) is warned
+    expected = "299 http://localhost/dicom-web/: There are additional results that can be requested"
+    assert answer.headers.get("Warning") == (expected if warned else None)
+
+
+@pytest.mark.parametrize(("keys", "remaining"), [({"limit": 1}, 2), ({"limit": 3}, 0), ({}, 0)])
+def test_how_many_more_matches_there_are(archive, keys, remaining):
+    answer = archive.flask.get("/dicom-web/studies", query_string=keys | {"totalcount": "true"})
+    assert int(answer.headers["X-Total-Count"]) == len(answer.json) + remaining
+    sentence = f"There are {remaining} additional results that can be requested"
+    assert (sentence in answer.headers.get("Warning", "")) is bool(remaining)
+
+
+def test_what_is_ignored_is_told(archive):
+    answer = archive.get(
+        "/studies?utm=1&PatientID=P1&includefield=Nonsense&accept=*/*&_x%0d%0aY:z=1"
+    )
+    assert answer.status_code == 200
+    (warning,) = answer.headers.getlist("Warning")
+    assert warning.startswith("299 http://localhost/dicom-web/: ")
+    assert warning.endswith("ignored: utm, includefield=Nonsense, _x  Y:z")
+    assert "Warning" not in archive.get("/studies?PatientID=P1").headers
+
+
+def test_a_zone_is_no_condition(archive):
+    plain = archive.get("/studies?PatientID=P1")
+    zoned = archive.get("/studies?PatientID=P1&TimezoneOffsetFromUTC=%2B0100&00080005=ISO_IR%20100")
+    assert len(zoned.json) == len(plain.json) > 0
+    assert "TimezoneOffsetFromUTC was not heeded" in zoned.headers["Warning"]
 
 
 @pytest.mark.dicomweb_config({"LimitFindInstances": 2, "LimitFindResults": 1})
@@ -382,7 +414,7 @@ def test_retrieval_is_never_capped_by_search_limits(archive):
 @pytest.mark.dicomweb_config({SCAN: 4})
 def test_a_search_that_would_read_too_much_names_the_attribute(archive):
     answer = archive.get("/studies?KVP=1")
-    assert answer.status_code == 400
+    assert answer.status_code == 413
     assert "KVP" in answer.json["Details"]
     assert studies(archive, KVP="103", PatientID="P2") == []
 
@@ -484,6 +516,18 @@ class TestWhichInstanceAnAnswerShows:
             assert all(each["00080061"]["Value"] == ["OT", "SR"] for each in found)
         counted = mixed.found("/series", includefield="NumberOfStudyRelatedInstances")
         assert values(counted, "00201208") == [3, 3]
+
+    @pytest.mark.parametrize("narrow", [{}, {"StudyInstanceUID": "7.1"}, {"Modality": "SR"}])
+    def test_a_relational_search_describes_what_it_found_below(self, mixed, narrow):
+        """PS3.18 10.6.3.3.2 and 10.6.3.3.3: study and series attributes where no path names them."""
+        for found in (mixed.found("/series", **narrow), mixed.found("/instances", **narrow)):
+            assert found
+            for each in found:
+                of_study = sets.REQUIRED[QueryLevel.STUDY] | {"00080056", "00080061"}
+                of_study |= {"00201206", "00201208"}
+                assert each.keys() >= of_study | sets.REQUIRED[QueryLevel.SERIES] | {"00201209"}
+        study = narrow.get("StudyInstanceUID", "7.1")
+        assert all("00201209" in each for each in mixed.found(f"/studies/{study}/instances"))
 
 
 class TestMoreWaysToMatch:
@@ -661,6 +705,10 @@ class TestMoreWaysToMatch:
         assert values([found], STUDY) == ["9.1"]
         assert values([found], "00092101") == ["VALUE1"]
         assert len(client.found("/studies", **keys, **{"00091001": "VALUE*"})) == 2
+        asked = client.found("/instances", PatientID="P9", includefield="00091001,00092101")
+        assert values(asked, "00091001") == ["VALUE0", None]
+        assert values(asked, "00090010") == ["ACME", None]
+        assert values(asked, "00090021") == [None, "ACME"]
         other = {"00090010": "OTHER", "PatientID": "P9", "00091001": "VALUE*"}
         assert client.found("/studies", **other) == []
         assert len(client.found("/studies", PatientID="P9", **{"00091001": "VALUE*"})) == 1

@@ -18,6 +18,7 @@ from dicomweb_server.testing.dicom import (
     multipart_body,
     new_uid,
     path_of,
+    split_multipart,
     uids_of,
 )
 
@@ -378,6 +379,34 @@ def test_the_answer_names_where_everything_is(client):
     assert OTHER not in document
 
 
+def test_the_answer_says_where_to_find_what_was_stored(client):
+    """The smallest resource that holds all of it (PS3.18 10.5.3.2)."""
+    one, other = make_study(series=2, instances=2), make_instance()
+    study, series, _ = uids_of(one[0])
+    for files, place in (
+        (one[:1], path_of(one[0])),
+        (one[:2], f"studies/{study}/series/{series}"),
+        (one, f"studies/{study}"),
+        ([one[0], b"junk"], path_of(one[0])),
+        ([one[0], other], "studies"),
+    ):
+        answer = client.store(*files)
+        assert answer.headers["Location"] == f"http://localhost/dicom-web/{place}"
+        assert answer.headers["Content-Location"] == answer.headers["Location"]
+        assert client.get(f"/{place}").status_code == 200
+    failed = client.store(b"junk")
+    assert "Location" not in failed.headers
+    assert "Content-Location" not in failed.headers
+
+
+def test_a_warning_has_the_status_that_goes_with_it(client):
+    answer = client.store(make_instance(), b"junk")
+    assert answer.status_code == 202
+    assert answer.headers["Warning"].startswith("299 http://localhost/dicom-web/: C000 ")
+    conflict = client.store(make_instance(), path=f"/studies/{new_uid()}")
+    assert conflict.headers["Warning"].startswith("299 http://localhost/dicom-web/: 0110 ")
+
+
 @pytest.mark.parametrize("accept", [None, "*/*", "application/dicom+json", "application/json"])
 def test_the_answer_is_json(client, accept):
     body, content_type = multipart_body([make_instance()])
@@ -388,14 +417,24 @@ def test_the_answer_is_json(client, accept):
 
 
 @pytest.mark.parametrize(
-    "accept", ["application/dicom+xml", "application/json;q=0.1, application/dicom+xml"]
+    "accept",
+    [
+        "application/dicom+xml",
+        "application/json;q=0.1, application/dicom+xml",
+        'multipart/related; type="application/dicom+xml"',
+    ],
 )
 def test_the_answer_is_xml_for_who_wants_it(client, accept):
     data = make_instance()
     answer = client.post(*multipart_body([data, b"junk"]), Accept=accept)
     assert answer.status_code == 202
-    assert answer.content_type == "application/dicom+xml"
-    root = ElementTree.fromstring(answer.data)
+    document = answer.data
+    if "multipart" in accept:
+        ((headers, document),) = split_multipart(document, answer.content_type)
+        assert headers["content-type"] == "application/dicom+xml"
+    else:
+        assert answer.content_type == "application/dicom+xml"
+    root = ElementTree.fromstring(document)
     name = root.tag.partition("}")[0] + "}"
     assert root.tag == f"{name}NativeDicomModel"
     stored = next(e for e in root if e.get("tag") == STORED)

@@ -190,6 +190,8 @@ def test_missing_uids_are_refused(client, tag):
         ("00280010", {"vr": "US", "Value": ["two"]}, "(0028,0010)"),
         ("00280010", {"vr": "US", "Value": [1.5]}, "whole number"),
         ("00280010", {"vr": "XX", "Value": [1]}, "the VR 'XX'"),
+        ("00280010", {"vr": [], "Value": [1]}, "the VR '[]'"),
+        ("00280010", {"vr": {"US": 1}, "Value": [1]}, "the VR"),
         ("00280010", {"vr": "US", "Value": 1}, "00280010"),
         ("00280010", 5, "00280010"),
         ("PatientName", {"vr": "PN"}, "PATIENTNAME"),

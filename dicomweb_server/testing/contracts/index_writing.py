@@ -166,6 +166,21 @@ class IndexWriting:
         assert study["00080061"]["Value"] == ["CT"]
         assert (study["00201206"]["Value"], study["00201208"]["Value"]) == ([3], [6])
 
+    def test_a_replaced_instance_of_another_kind(self, index: Index) -> None:
+        kinds = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "Modality": "CT"}
+        others = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4", "Modality": "MR"}
+        second = {"SeriesInstanceUID": "1.1.2", "SOPInstanceUID": "1.1.2.1"}
+        index.add([one(**kinds), one(**second, **others)])
+        index.add([one(**second, **kinds)], overwrite=Overwrite.ALWAYS)
+        (study,) = index.search(Query(QueryLevel.STUDY), EVERYTHING, attributes=True)
+        assert answer(index)["00080061"]["Value"] == ["CT"]
+        texts = b"".join((study.answer, *study.attributes))
+        assert b"5.1.4.1.1.2" in texts
+        assert b"5.1.4.1.1.4" not in texts
+        index.add([one(**second, **others)], overwrite=Overwrite.ALWAYS)
+        assert answer(index)["00080061"]["Value"] == ["CT", "MR"]
+        assert index.verify() == []
+
     def test_a_parent_keeps_the_values_of_its_first_instance(self, index: Index) -> None:
         first = one(StudyDescription="first", SeriesDescription="first", PatientName="First")
         other = {"StudyDescription": "x", "SeriesDescription": "x", "PatientName": "X"}
