@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dicomweb_server.dicom.bitstreams import RLE_LOSSLESS, ImageHeader
+from dicomweb_server.dicom.bitstreams import RLE_LOSSLESS
+from dicomweb_server.dicom.image_header import ImageHeader
 from dicomweb_server.dicom.instance import first_text
 from dicomweb_server.ps318.store_response import DATA_SET_DOES_NOT_MATCH_SOP_CLASS
 from dicomweb_server.services.bulk_parts import NotStorable

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from dicomweb_server.dicom import DicomError
 from dicomweb_server.dicom.assemble import frame_bits
-from dicomweb_server.dicom.bitstreams import ImageHeader, has_header, read_image_header
+from dicomweb_server.dicom.bitstreams import has_header, read_image_header
 from dicomweb_server.dicom.build import LARGEST_ITEM, Encapsulated, Place
+from dicomweb_server.dicom.image_header import ImageHeader
 from dicomweb_server.dicom.instance import first_text
 from dicomweb_server.dicom.views import ReadRange
 from dicomweb_server.ps318.media_types import (
