@@ -1,7 +1,7 @@
 """What the header of a compressed image tells of it; nothing is decoded.
 
 JPEG and JPEG-LS (ITU-T T.81, T.87), JPEG 2000 with and without a JP2 file around it (T.800), HTJ2K
-(T.814), and RLE (PS3.5, G). JPEG XL and video say nothing here: for them the data set must.
+(T.814), JPEG XL (`jpeg_xl`) and RLE (PS3.5, G). Videos are read by `video`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 from .boxes import boxes
 from .errors import DicomError
 from .image_header import ImageHeader
+from .jpeg_xl import read_jpeg_xl
 from .stream_bytes import StreamBytes
 from .views import ReadRange
 
@@ -238,6 +239,7 @@ _READERS: Final[Mapping[str, Callable[[StreamBytes], ImageHeader]]] = {
     "image/jls": _jpeg_ls,
     "image/jp2": lambda data: _jpeg_2000(data, _part_1),
     "image/jpx": lambda data: _jpeg_2000(data, _part_2),
+    "image/jxl": read_jpeg_xl,
     "image/jphc": lambda data: _jpeg_2000(data, _high_throughput, high_throughput=True),
     "image/dicom-rle": _rle,
 }

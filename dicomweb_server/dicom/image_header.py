@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """One image.
+    """One image, or a frame of a video.
 
     Attributes:
         rows, columns, samples: its size and number of components; 0 rows and columns if unknown.
@@ -16,6 +16,7 @@ class ImageHeader:
         photometric: value of (0028,0004) if the data set has none.
         syntaxes: transfer syntaxes (UIDs) that this bit stream may have, the usual one first.
         start, length: where the bit stream lies within the bytes: without a file format around it.
+        lossy: the method (0028,2114) if it certainly lost something, "" if that is not looked at.
     """
 
     rows: int
@@ -27,3 +28,4 @@ class ImageHeader:
     syntaxes: tuple[str, ...]
     start: int
     length: int
+    lossy: str = ""
