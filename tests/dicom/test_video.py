@@ -152,6 +152,7 @@ def test_what_describes_a_long_file_may_stand_at_its_end():
         b"\0\0\0\1\x42\1" + b"\xff" * 60,
         b"\0\0\1\xba" + b"\0\0\1\xbe\0\0" * 30_000,
         b"\x47" * 188 * 4,
+        b"\0\0\1\xb3\0\0\0\x33\0\0\0\0\0\0\1\xb5\x14\x82" + bytes(9),
         box(b"ftyp", b"isom"),
         box(b"moov", b"") * 9,
         box(b"moov", pack(">I4s", 4, b"trak")),

@@ -43,6 +43,8 @@ def read_video_header(read: ReadRange, offset: int, length: int) -> VideoHeader:
     else:
         coded = _coded(data.get(0, min(length, _BEGINNING), "video"))
         frames, rate = None, coded.rate
+    if not (coded.rows and coded.columns):
+        raise DicomError(f"The video, {_kind(coded)}, does not tell the size of its frames.")
     return VideoHeader(_image(coded, length), _kind(coded), frames, rate)
 
 

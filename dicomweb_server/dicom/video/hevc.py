@@ -82,8 +82,8 @@ def _parameter_set(record: bytes) -> bytes:
         if count and head[0] & 0x3F == SEQUENCE_PARAMETERS:
             return record[at + 5 : at + 5 + size]
         at += 3
-        for _ in range(count):
-            at += 2 + int.from_bytes(record[at : at + 2], "big")
+        while count and at < len(record):
+            at, count = at + 2 + int.from_bytes(record[at : at + 2], "big"), count - 1
     return b""
 
 
