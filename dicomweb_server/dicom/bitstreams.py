@@ -1,7 +1,7 @@
 """What the header of a compressed image tells of it; nothing is decoded.
 
 JPEG and JPEG-LS (ITU-T T.81, T.87), JPEG 2000 with and without a JP2 file around it (T.800), HTJ2K
-(T.814), and RLE (PS3.5, G). JPEG XL and video say nothing here: for them the data set must.
+(T.814), JPEG XL (`jpeg_xl`) and RLE (PS3.5, G). Videos are read by `video`.
 """
 
 from __future__ import annotations
@@ -11,52 +11,15 @@ from dataclasses import dataclass
 from struct import unpack_from
 from typing import Final
 
+from .boxes import boxes
 from .errors import DicomError
+from .image_header import ImageHeader
+from .jpeg_xl import read_jpeg_xl
+from .stream_bytes import StreamBytes
 from .views import ReadRange
 
 JPEG_FAMILY: Final = "1.2.840.10008.1.2.4."
 RLE_LOSSLESS: Final = "1.2.840.10008.1.2.5"
-_LONGEST_HEADER: Final = 64 << 20
-"""Bytes that may stand before the image: profiles and previews of cameras."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImageHeader:
-    """One image.
-
-    Attributes:
-        rows, columns, samples: its size and number of components; 0 rows and columns if unknown.
-        precision: bits of a sample.
-        signed: whether samples are signed, None if the format does not tell: JPEG holds bits.
-        photometric: value of (0028,0004) if the data set has none.
-        syntaxes: transfer syntaxes (UIDs) that this bit stream may have, the usual one first.
-        start, length: where the bit stream lies within the bytes: without a file format around it.
-    """
-
-    rows: int
-    columns: int
-    samples: int
-    precision: int
-    signed: bool | None
-    photometric: str
-    syntaxes: tuple[str, ...]
-    start: int
-    length: int
-
-
-class _Bytes:
-    """A range of a stream, read in small pieces."""
-
-    def __init__(self, read: ReadRange, offset: int, length: int) -> None:
-        self._read, self._offset, self.length = read, offset, length
-
-    def get(self, at: int, count: int, what: str) -> bytes:
-        if at + count > min(self.length, _LONGEST_HEADER):
-            raise DicomError(f"The {what} ends at byte {min(at, self.length)}, within its header.")
-        return self._read(self._offset + at, count)
-
-    def number(self, at: int, size: int, what: str) -> int:
-        return int.from_bytes(self.get(at, size, what), "big")
 
 
 def read_image_header(media_type: str, read: ReadRange, offset: int, length: int) -> ImageHeader:
@@ -69,7 +32,7 @@ def read_image_header(media_type: str, read: ReadRange, offset: int, length: int
     Raises:
         DicomError: the bytes are no such image.
     """
-    return _READERS[media_type](_Bytes(read, offset, length))
+    return _READERS[media_type](StreamBytes(read, offset, length))
 
 
 def has_header(media_type: str) -> bool:
@@ -100,7 +63,7 @@ class _Jpeg:
     adobe: int | None = None
 
 
-def _jpeg(data: _Bytes, what: str = "JPEG image") -> ImageHeader:
+def _jpeg(data: StreamBytes, what: str = "JPEG image") -> ImageHeader:
     if data.get(0, 2, what) != b"\xff\xd8":
         raise DicomError(f"The {what} does not begin with the marker SOI (FFD8).")
     seen, at = _Jpeg(), 2
@@ -164,14 +127,14 @@ def _jpeg_colours(seen: _Jpeg, components: list[bytes]) -> str:
     return "YBR_FULL_422" if subsampled else "YBR_FULL"
 
 
-def _jpeg_ls(data: _Bytes) -> ImageHeader:
+def _jpeg_ls(data: StreamBytes) -> ImageHeader:
     found = _jpeg(data, "JPEG-LS image")
     if not found.syntaxes[0].endswith((".80", ".81")):
         raise DicomError("The JPEG-LS image is a JPEG image: image/jpeg is its media type.")
     return found
 
 
-def _plain_jpeg(data: _Bytes) -> ImageHeader:
+def _plain_jpeg(data: StreamBytes) -> ImageHeader:
     found = _jpeg(data)
     if found.syntaxes[0].endswith((".80", ".81")):
         raise DicomError("The JPEG image is a JPEG-LS image: image/jls is its media type.")
@@ -187,7 +150,10 @@ _NEEDS_PART_15: Final = 0x4000  # of Rsiz (T.814, A.2)
 
 
 def _jpeg_2000(
-    data: _Bytes, family: Callable[[bool, int], tuple[str, ...]], *, high_throughput: bool = False
+    data: StreamBytes,
+    family: Callable[[bool, int], tuple[str, ...]],
+    *,
+    high_throughput: bool = False,
 ) -> ImageHeader:
     """`family`: syntaxes for (reversible, progression order)."""
     start, length = _codestream(data)
@@ -217,26 +183,18 @@ def _jpeg_2000(
     )
 
 
-def _codestream(data: _Bytes) -> tuple[int, int]:
+def _codestream(data: StreamBytes) -> tuple[int, int]:
     """Where the codestream is: DICOM holds it without the boxes of a file (PS3.5, A.4.4)."""
     what = "JPEG 2000 image"
     if data.get(0, min(8, data.length), what) != _JP2_SIGNATURE:
         return 0, data.length
-    at = 0
-    while True:
-        size, kind = data.number(at, 4, what), data.get(at + 4, 4, what)
-        head = 8
-        if size == 1:
-            size, head = data.number(at + 8, 8, what), 16
-        end = at + size if size else data.length
-        if kind == b"jp2c":
-            return at + head, min(end, data.length) - at - head
-        if end <= at:
-            raise DicomError("The JP2 file has a box of no size.")
-        at = end
+    for box in boxes(data, 0, data.length, what):
+        if box.kind == b"jp2c":
+            return box.start, box.end - box.start
+    raise DicomError("The JP2 file has no codestream (jp2c).")
 
 
-def _main_header(data: _Bytes, start: int) -> dict[int, bytes]:
+def _main_header(data: StreamBytes, start: int) -> dict[int, bytes]:
     what = "JPEG 2000 image"
     if data.get(start, 2, what) != b"\xff\x4f":
         raise DicomError(f"The {what} does not begin with the marker SOC (FF4F).")
@@ -268,7 +226,7 @@ def _high_throughput(reversible: bool, order: int) -> tuple[str, ...]:
 # --- RLE -------------------------------------------------------------------------------------
 
 
-def _rle(data: _Bytes) -> ImageHeader:
+def _rle(data: StreamBytes) -> ImageHeader:
     """PS3.5, G.5: only the number of segments is known, one for each byte of a pixel."""
     count, first = unpack_from("<2I", data.get(0, 64, "RLE frame"))
     if not 1 <= count <= 15 or first != 64:
@@ -276,11 +234,12 @@ def _rle(data: _Bytes) -> ImageHeader:
     return ImageHeader(0, 0, count, 8, None, "", (RLE_LOSSLESS,), 0, data.length)
 
 
-_READERS: Final[Mapping[str, Callable[[_Bytes], ImageHeader]]] = {
+_READERS: Final[Mapping[str, Callable[[StreamBytes], ImageHeader]]] = {
     "image/jpeg": _plain_jpeg,
     "image/jls": _jpeg_ls,
     "image/jp2": lambda data: _jpeg_2000(data, _part_1),
     "image/jpx": lambda data: _jpeg_2000(data, _part_2),
+    "image/jxl": read_jpeg_xl,
     "image/jphc": lambda data: _jpeg_2000(data, _high_throughput, high_throughput=True),
     "image/dicom-rle": _rle,
 }

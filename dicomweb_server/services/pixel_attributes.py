@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dicomweb_server.dicom.bitstreams import RLE_LOSSLESS, ImageHeader
+from dicomweb_server.dicom.bitstreams import RLE_LOSSLESS
+from dicomweb_server.dicom.image_header import ImageHeader
 from dicomweb_server.dicom.instance import first_text
 from dicomweb_server.ps318.store_response import DATA_SET_DOES_NOT_MATCH_SOP_CLASS
 from dicomweb_server.services.bulk_parts import NotStorable
@@ -19,6 +20,7 @@ _NAMES: Final = {
 }
 _SAMPLES, _PHOTOMETRIC, _PLANAR = "00280002", "00280004", "00280006"
 _ALLOCATED, _STORED, _HIGH_BIT, _REPRESENTATION = "00280100", "00280101", "00280102", "00280103"
+_LOSSY, _LOSSY_METHOD = "00282110", "00282114"
 _OF_ONE_SAMPLE: Final = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR")
 
 
@@ -59,6 +61,18 @@ def fill(attributes: Attributes, header: ImageHeader) -> None:
             attributes[key] = {"vr": "US", "Value": [value]}
     if not first_text(attributes, _PHOTOMETRIC):
         attributes[_PHOTOMETRIC] = {"vr": "CS", "Value": [header.photometric]}
+    _tell_loss(attributes, header.lossy)
+
+
+def _tell_loss(attributes: Attributes, method: str) -> None:
+    """What lost something stays lossy (PS3.3, C.7.6.1.1.5); `method`: "" if that is not known."""
+    if not method:
+        return
+    if first_text(attributes, _LOSSY) == "00":
+        raise _contradiction("Lossy Image Compression", "00", f"lossy compression ({method})")
+    for key, value in ((_LOSSY, "01"), (_LOSSY_METHOD, method)):
+        if not first_text(attributes, key):
+            attributes[key] = {"vr": "CS", "Value": [value]}
 
 
 def _check(attributes: Attributes, header: ImageHeader) -> None:

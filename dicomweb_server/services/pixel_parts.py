@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from dicomweb_server.dicom import DicomError
 from dicomweb_server.dicom.assemble import frame_bits
-from dicomweb_server.dicom.bitstreams import ImageHeader, has_header, read_image_header
-from dicomweb_server.dicom.build import LARGEST_ITEM, Encapsulated, Place
+from dicomweb_server.dicom.bitstreams import has_header, read_image_header
+from dicomweb_server.dicom.build import Encapsulated, Place
+from dicomweb_server.dicom.image_header import ImageHeader
 from dicomweb_server.dicom.instance import first_text
 from dicomweb_server.dicom.views import ReadRange
 from dicomweb_server.ps318.media_types import (
@@ -34,7 +35,7 @@ from dicomweb_server.ps318.store_response import (
 )
 from dicomweb_server.services.bulk_parts import BulkPart, NotStorable
 from dicomweb_server.services.pixel_attributes import Attributes, fill, number
-from dicomweb_server.services.video_parts import video_syntax
+from dicomweb_server.services.video_parts import read_video, take_video
 
 _PIXEL_DATA: Final = "7FE00010"
 _FRAMES: Final = "00280008"
@@ -74,7 +75,7 @@ class PixelParts:
         if media_type == OCTET_STREAM and syntax in _LITTLE:
             return self._native(key, part.place)
         if is_video(syntax) or media_type.startswith("video/"):
-            return self._video(media_type, syntax, part)
+            return self._video(media_type, part)
         if has_header(media_type):
             return self._images(media_type, part.transfer_syntax, part.place)
         return self._opaque(media_type, syntax, part.place)
@@ -113,12 +114,16 @@ class PixelParts:
         return OCTET_STREAM, EXPLICIT_VR_LITTLE_ENDIAN
 
     def _looks_like(self, media_type: str, place: Place) -> bool:
-        if not has_header(media_type):
+        video = media_type.startswith("video/")
+        if not video and not has_header(media_type):
             # A client may have decompressed what the metadata still call compressed.
             bits = frame_bits(self.attributes) * (number(self.attributes, _FRAMES) or 1)
             return not bits or not 0 <= place.size - (bits + 7) // 8 <= 1
         try:
-            read_image_header(media_type, self._read, place.offsets[0], place.lengths[0])
+            if video:
+                read_video(media_type, self._read, place)
+            else:
+                read_image_header(media_type, self._read, place.offsets[0], place.lengths[0])
         except DicomError:
             return False
         return True
@@ -205,21 +210,16 @@ class PixelParts:
         self._count_compressed(len(place.lengths))
         return Encapsulated(place)
 
-    def _video(self, media_type: str, syntax: str, part: BulkPart) -> Encapsulated:
+    def _video(self, media_type: str, part: BulkPart) -> Encapsulated:
         if len(part.place.lengths) != 1:
             raise _mismatch(
                 f"a video is one part, and {len(part.place.lengths)} have the Content-Location "
                 f"{part.location[:200]!r}"
             )
-        hinted = next((hint for hint in self._hints if media_type_of(hint) == media_type), "")
-        found = video_syntax(media_type, syntax or hinted, self._read, part.place)
-        if part.place.size > LARGEST_ITEM and not found.endswith(".1"):
-            raise NotStorable(
-                f"the video has {part.place.size} bytes, too many for the transfer syntax {found}; "
-                f"possible is {found}.1, which splits it (PS3.5, A.4)",
-                TRANSFER_SYNTAX_NOT_SUPPORTED,
-            )
-        self.transfer_syntax = found
+        named = part.transfer_syntax, self._hints
+        self.transfer_syntax = take_video(
+            self.attributes, media_type, named, self._read, part.place
+        )
         return Encapsulated(part.place, video=True)
 
 

@@ -573,36 +573,6 @@ def test_a_jp2_file_is_unpacked(client):
     assert b"jp2c" not in stored(client, one).PixelData
 
 
-def box(kind, data):
-    return pack(">I4s", 8 + len(data), kind) + data
-
-
-@pytest.mark.parametrize(
-    ("kind", "data", "syntax"),
-    [
-        ("video/mpeg", b"\0\0\1\xb3video", "100"),
-        (f"video/mpeg; transfer-syntax={FAMILY}101", b"\0\0\1\xb3video", "101"),
-        ("video/mp4", box(b"ftyp", b"isom") + box(b"avcC", bytes(10)), "102"),
-        ("video/mp4", box(b"ftyp", b"isom") + box(b"hvcC", b"\1\1" + bytes(9)), "107"),
-        ("video/mp4", box(b"ftyp", b"isom") + box(b"hvcC", b"\1\2" + bytes(9)), "108"),
-        (f"video/mp4; transfer-syntax={FAMILY}104", box(b"avcC", bytes(9)), "104"),
-    ],
-)
-def test_videos(client, kind, data, syntax):
-    one = image(x00280008={"vr": "IS", "Value": [300]})
-    assert post(client, [one], ("bulk/1", data, kind)).status_code == 200
-    file = stored(client, one)
-    assert file.file_meta.TransferSyntaxUID == FAMILY + syntax
-    assert data in file.PixelData
-    assert file.NumberOfFrames == 300
-
-
-def test_a_video_of_another_kind_than_it_is_called(client):
-    data = box(b"hvcC", b"\1\1" + bytes(9))
-    typed = ("bulk/1", data, f"video/mp4; transfer-syntax={FAMILY}102")
-    refused(client, image(), typed, reason=MISMATCH, words="HEVC")
-
-
 @pytest.mark.parametrize("kind", ["image/png", "text/plain", "application/pdf"])
 def test_types_that_are_no_pixel_data(client, kind):
     part_ = ("bulk/1", b"x", kind)
