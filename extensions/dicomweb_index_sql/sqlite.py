@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -104,6 +105,19 @@ class Sqlite(Kind):
         with Path(f"{self.url.database}.migrate-lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+    @contextmanager
+    def migrating(self, engine: Engine) -> Iterator[Connection]:
+        # Alembic believes that SQLite cannot change a schema within a transaction: without this
+        # one an interrupted migration would leave a schema that no release knows.
+        with engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection  # which Alembic's environment commits
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    connection.exec_driver_sql("ROLLBACK")
+                raise
 
     def begin(self, cursor: Cursor, *, alone: bool) -> int:
         # IMMEDIATE: a deferred transaction that turns to writing late fails when another process

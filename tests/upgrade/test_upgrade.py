@@ -7,6 +7,9 @@ schema changes neither: this is what lies on disks.
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -134,3 +137,38 @@ def is_whole_after_reindexing(tmp_path):
     stats = json.loads(call(tmp_path, "stats").stdout)
     assert (stats["patients"], stats["studies"], stats["instances"]) == (2, 4, 8)
     return call(tmp_path, "check").exit_code == 0
+
+
+def test_an_upgrade_that_fails_in_the_middle_changes_nothing(tmp_path, index):
+    """As one that is killed: each step alone would leave a schema that no release knows."""
+    with closing(sqlite3.connect(index)) as database:
+        database.execute("CREATE TABLE extra_values (x INTEGER)")
+        database.commit()
+        before = list(database.iterdump())
+    failed = call(tmp_path, "migrate")
+    assert failed.exit_code == 1
+    assert "extra_values" in failed.output
+    with closing(sqlite3.connect(index)) as database:
+        assert list(database.iterdump()) == before
+        database.execute("DROP TABLE extra_values")
+        database.commit()
+    assert "from 0001" in call(tmp_path, "migrate").output
+    is_whole(tmp_path)
+
+
+def test_a_killed_upgrade_begins_again(tmp_path, index):
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"StorageDirectory": str(tmp_path / "data")}))
+    command = [sys.executable, "-m", "dicomweb_server", "--config", str(config), "migrate"]
+    for delay in (0.0, 0.005, 0.02, 0.05):
+        process = subprocess.Popen(command)
+        lock = index.with_name(f"{index.name}.migrate-lock")
+        end = time.monotonic() + 30
+        while not lock.exists() and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.002)
+        time.sleep(delay)
+        process.kill()
+        process.wait()
+        lock.unlink(missing_ok=True)
+    assert call(tmp_path, "migrate").exit_code == 0
+    is_whole(tmp_path)
