@@ -12,8 +12,10 @@ import ssl
 from typing import Any
 
 from gunicorn.http.body import Body, LengthReader
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
+from dicomweb_server.http.errors import BrokenBody
 from dicomweb_server.web.connections import Farewells, JsonErrors, limit_silence
 
 LINGER_MILLISECONDS = 3
@@ -38,10 +40,21 @@ class LargeReads:
         """Announces, before the answer begins, that the connection ends with it."""
 
     def read(self, size: int) -> bytes:
-        """`size` bytes, fewer only at the end; raises when the connection broke before it."""
-        if self._broken is not None:
-            raise self._broken
-        return self._read(size)
+        """`size` bytes, fewer only at the end; raises `BrokenBody` when the body broke before it.
+
+        That is when the connection ended, or when what came is not framed as RFC 9112 7.1 says.
+        """
+        try:
+            if self._broken is not None:
+                raise self._broken
+            return self._read(size)
+        except ParseException as error:
+            self.close_connection()
+            sentence = f"the body is not framed as its headers say: {error}"
+            raise BrokenBody(sentence) from error
+        except OSError as error:
+            self.close_connection()
+            raise BrokenBody(str(error) or "the connection broke") from error
 
     def _chunked(self, size: int) -> bytes:
         try:

@@ -25,6 +25,7 @@ from .tags import STANDARD, VRS, TagDictionary, describe, is_private, is_private
 from .transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, is_deflated
 from .values import BULK_VRS, CONVERTERS
 
+_DELIMITERS = 0xFFFE
 _ITEM, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE0DD)
 # One of these shows that pydicom did not read noise: SOP class and instance, patient, study, and
 # the directory of a medium.
@@ -152,8 +153,8 @@ class _Reading:
         """Convert all elements of a data set, in ascending order."""
         for element in sorted(elements, key=lambda e: int(e.tag)):
             tag, key = int(element.tag), f"{int(element.tag):08X}"
-            if tag & 0xFFFF == 0:
-                continue
+            if tag & 0xFFFF == 0 or tag >> 16 == _DELIMITERS:
+                continue  # an item or delimiter outside of a sequence is no element (PS3.5, 7.5)
             if isinstance(element, RawDataElement):
                 self._raw(scope, tag, key, element)
             elif element.VR == "SQ":

@@ -22,6 +22,7 @@ VRS = frozenset((
 ))  # fmt: skip
 
 _TAG = re.compile(r"([0-9a-fA-F]{4})[,-]?([0-9a-fA-F]{4})\Z")
+_SHORT_TAG = re.compile(r"([0-9a-fA-F]{1,4}),([0-9a-fA-F]{1,4})\Z")
 _IN_PARENTHESES = re.compile(r"\((.*)\)\Z")
 _NAMED = 6  # items around an element that a message names
 
@@ -109,7 +110,7 @@ class TagDictionary:
             self._add(name, entry)
 
     def _add(self, name: str, entry: Sequence[Any]) -> None:
-        tag = _parse_tag(name)
+        tag = _parse_entry(name)
         where = f'Entry "{name}" of Dictionary'
         if tag is None:
             raise ValueError(f'{where}: a tag is written as "gggg,eeee" in hexadecimal digits.')
@@ -205,6 +206,16 @@ def _parse_tag(name: str) -> int | None:
     inner = _IN_PARENTHESES.match(name)
     match = _TAG.match(inner[1] if inner else name)
     return int(match[1] + match[2], 16) if match else None
+
+
+def _parse_entry(name: str) -> int | None:
+    """A tag as configurations of Orthanc spell it: `2001,5f` is element 5F of any block."""
+    match = _SHORT_TAG.match(name)
+    if match is None:
+        return _parse_tag(name)
+    group, element = (int(digits, 16) for digits in match.groups())
+    in_block = is_private(group << 16) and 0 < element <= 0xFF
+    return group << 16 | element | (0x1000 if in_block else 0)
 
 
 STANDARD = TagDictionary()

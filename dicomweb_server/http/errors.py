@@ -97,6 +97,10 @@ def _unexpected(error: Exception) -> Response:
     return error_answer(500, "the server failed; its log says why")
 
 
+class BrokenBody(OSError):
+    """The body of a request cannot be read to its end: it broke off, or is framed wrongly."""
+
+
 def register_error_handlers(app: Flask) -> None:
     """Answer everything that a view may raise."""
     handlers: tuple[tuple[type[Exception], Any], ...] = (
@@ -106,6 +110,7 @@ def register_error_handlers(app: Flask) -> None:
             DicomError,
             lambda e: error_answer(406, f"{e} The stored bytes can be had: transfer-syntax=*"),
         ),
+        (BrokenBody, lambda e: error_answer(400, str(e), {"Connection": "close"})),
         (StorageFull, lambda e: error_answer(507, str(e))),
         (IndexFull, lambda e: error_answer(507, str(e))),
         (StorageError, lambda e: error_answer(503, str(e), {"Retry-After": "10"})),

@@ -8,8 +8,6 @@ from dicomweb_server.ps318.matching import Equals, Moments, Range
 from dicomweb_server.ps318.query_model import Match
 
 _DATE_AND_TIME: Final = ("00080020", "00080030")
-_MIDNIGHT: Final = "000000.000000"
-_LAST_MOMENT: Final = "235959.999999"
 
 Conditions = Mapping[tuple[str, ...], Match]
 
@@ -26,24 +24,26 @@ def combined(conditions: Conditions, dictionary: _Dictionary) -> tuple[Match, ..
 def _moments(conditions: Conditions) -> Conditions:
     """Ranges of date and time name one span of time (PS3.4, C.2.2.2.5), not a span every day.
 
-    A date alone, or a time with an end where the date has none, stays a condition of its own.
+    Both must have the same form, `a-b`, `a-` or `-b`: else each is a condition of its own.
     """
     date, time = (conditions.get((tag,)) for tag in _DATE_AND_TIME)
     if date is None or time is None:
         return conditions
     days, hours = date.predicate, time.predicate
-    if not (isinstance(days, Range) and isinstance(hours, Range)) or days.low == days.high:
+    if not (isinstance(days, Range) and isinstance(hours, Range)) or _differ(days, hours):
         return conditions
-    starts = hours.low not in (None, _MIDNIGHT)
-    ends = hours.high not in (None, _LAST_MOMENT)
-    if (days.low is None and starts) or (days.high is None and ends):
-        return conditions
-    low = None if days.low is None else days.low + (hours.low or _MIDNIGHT)
-    high = None if days.high is None else days.high + (hours.high or _LAST_MOMENT)
+    low = None if days.low is None or hours.low is None else days.low + hours.low
+    high = None if days.high is None or hours.high is None else days.high + hours.high
     moments = Moments(_DATE_AND_TIME[1], low, high)
     others = {path: each for path, each in conditions.items() if each not in (date, time)}
     # The time is still to be in the answer: it is asked for without a condition of its own.
     return others | {date.path: replace(date, predicate=moments)}
+
+
+def _differ(days: Range, hours: Range) -> bool:
+    """Whether two ranges have different ends, or one of them is a single value."""
+    ends = [(each.low is None, each.high is None) for each in (days, hours)]
+    return days.single or hours.single or ends[0] != ends[1]
 
 
 def _private(conditions: Conditions, dictionary: _Dictionary) -> Conditions:

@@ -8,7 +8,7 @@ absent or empty.
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final
@@ -146,6 +146,8 @@ class Range:
     low: str | None
     high: str | None
     utc: bool = False
+    single: bool = field(default=False, compare=False)
+    """Whether one value was given: that matters where ranges of a date and a time are combined."""
 
     def matches(self, values: Sequence[str]) -> bool:
         """Whether any value lies within; what is no DA, TM or DT does not."""

@@ -147,9 +147,8 @@ def _comparable(vr: str, text: str) -> str:
 
 
 def _moment(name: str, vr: str, text: str) -> Range:
-    low, high = (
-        (text, text) if dates.is_single(vr, text) else dates.split_range(vr, text) or ("", "")
-    )
+    single = dates.is_single(vr, text)
+    low, high = (text, text) if single else dates.split_range(vr, text) or ("", "")
     if low == "":
         raise BadRequest(f"{name}={text!r} is not a {vr}; possible is {dates.SYNTAX[vr]}.")
     utc = any(end is not None and dates.has_offset(end) for end in (low, high))
@@ -158,6 +157,7 @@ def _moment(name: str, vr: str, text: str) -> Range:
         None if low is None else dates.first_moment(vr, low, utc=utc),
         None if high is None else dates.last_moment(vr, high, utc=utc),
         utc,
+        single,
     )
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import struct
 import tracemalloc
 
 import pytest
@@ -114,3 +115,9 @@ def test_pixel_data_are_not_loaded():
     tracemalloc.stop()
     assert peak < 8 << 20
     assert instance.located[-1].length == 50 << 20
+
+
+@pytest.mark.parametrize("tag", [0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD])
+def test_items_outside_of_a_sequence_are_no_elements(tag):
+    data = part10(IDENTITY) + struct.pack("<HHI", tag >> 16, tag & 0xFFFF, 0)
+    assert f"{tag:08X}" not in read_with_pydicom(io.BytesIO(data)).attributes

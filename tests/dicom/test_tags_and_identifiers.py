@@ -94,3 +94,10 @@ def test_identity_of_an_instance():
     assert instance.transfer_syntax == "1.2.840.10008.1.2.1"
     assert instance.reader == "fast"
     assert not instance.deflated
+
+
+def test_short_tags_of_private_blocks():
+    """As the configuration that comes with Orthanc spells one of Philips."""
+    mine = TagDictionary({"2001,5f": ["SQ", "StackSequence", 1, 1, "Philips Imaging DD 001"]})
+    assert mine.resolve("StackSequence") == "2001105F"
+    assert mine.vr("2001125F", "Philips Imaging DD 001") == "SQ"

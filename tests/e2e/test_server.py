@@ -263,6 +263,32 @@ def test_a_cut_upload_stores_what_was_whole(shared, chunked):
     assert leftovers == []
 
 
+@pytest.mark.parametrize(
+    "line",
+    [b"zz\r\nabc\r\n", b"-1\r\n", b"\r\n", b"0x10\r\n", b"+10\r\n", b"1_0\r\n", b"3\r\nabcX"],
+)
+def test_a_body_with_wrong_chunks_is_cut_there(shared, line):
+    files = make_study(series=1, instances=2, pixels=bytes(20_000))
+    body, content_type = multipart_body(files)
+    whole = body.index(files[1]) + 50
+    with Wire(shared) as wire:
+        wire.head(Content_Type=content_type, Transfer_Encoding="chunked")
+        wire.send(chunk(body[:whole]) + line)
+        status, _, answer = wire.answer()
+    assert status == 202
+    assert len(json.loads(answer)["00081199"]["Value"]) == 1
+    found = [httpx.get(f"{shared.url}{path_of(each)}", headers=RAW).status_code for each in files]
+    assert found == [200, 404]
+
+
+def test_wrong_chunks_alone_are_a_bad_request(shared):
+    for method, path in (("POST", "/dicom-web/studies"), ("PUT", "/patients/x/protected")):
+        with Wire(shared) as wire:
+            wire.head(method, path, Content_Type="application/dicom", Transfer_Encoding="chunked")
+            wire.send(b"zz\r\nabc\r\n")
+            assert wire.answer()[0] == 400
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_cut_upload_is_never_answered_with_success(shared, chunked):
     files = make_study(series=1, instances=2, pixels=bytes(20_000))

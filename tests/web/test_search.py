@@ -635,6 +635,9 @@ class TestMoreWaysToMatch:
             ("-20200102", "-0900", ["8.1"]),
             ("20200101-20200104", "1000-1200", ["8.1", "8.2", "8.3", "8.5"]),
             ("20200102", "0900-1200", ["8.2"]),
+            # of different forms: two conditions
+            ("20200101-20200102", "1000", ["8.2"]),
+            ("20200101-20200104", "1100-", ["8.1", "8.5"]),
         ],
     )
     def test_date_and_time_are_one_moment(self, people, date, time, found):
