@@ -136,7 +136,7 @@ def _several(
     # The boundary is another one each time, so the tag is a weak one.
     etag = ""
     if len(page) < COUNTED:
-        how = (str(offer), syntax or "", request.args.get("dicomdir", ""))
+        how = (offer.media_type, syntax or "", request.args.get("dicomdir", ""))
         etag = tag_of_records(page, *how)
         cached = not_modified(etag, weak=True)
         if cached is not None:
