@@ -38,7 +38,7 @@ def with_etag(answer: Response, etag: str, *, weak: bool = False) -> Response:
 
 
 def refuse_match() -> None:
-    """Raise 412 for an `If-Match` with tags, where a change has no tag to compare with.
+    """Raise 412 for an `If-Match` with tags, where there is no tag to compare with.
 
     What was made conditional must not be done without its condition (RFC 9110, 13.1.1).
     """

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ def is_uid(text: str) -> bool:
     return len(text) <= _LONGEST_UID and _UID.match(text) is not None
 
 
+@lru_cache(maxsize=1024)
 def segment(text: str) -> str:
     """A text as one segment of a path, percent-encoded."""
     encoded = quote(text, safe=_SAFE)

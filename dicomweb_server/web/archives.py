@@ -1,4 +1,4 @@
-"""Instances as a ZIP archive (PS3.18 8.7.3.2, 10.4.4)."""
+"""Instances as a ZIP archive (PS3.18 8.6.1.3)."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ ANY_ORIGIN = "*"
 _METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 _MAX_AGE = 86400
 _HEADERS = (
-    "Accept, Authorization, Content-Type, If-Modified-Since, If-None-Match, If-Range, Range, "
-    "X-Request-ID"
+    "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Match, If-Range, "
+    "Range, X-Request-ID"
 )
 _EXPOSED = (
     "Accept-Ranges, Content-Disposition, Content-Length, Content-Location, Content-Range, ETag, "

@@ -51,12 +51,13 @@ def metadata(resource: Resource) -> Response:
     xml = form.offer.media_type == DICOM_XML
     packed = not xml and accepts_gzip()
     etag = version.digest(form.content_type, "gzip" if packed else "")
-    cached = not_modified(etag, weak=xml)
-    if cached is not None:
-        return located(cached, resource.metadata())
-    body.set_timeout()
-    answer = _metadata_xml(version, form) if xml else _metadata_json(version, form, packed=packed)
-    return located(with_etag(answer, etag, weak=xml), resource.metadata())
+    answer = not_modified(etag, weak=xml)
+    if answer is None:
+        body.set_timeout()
+        make = _metadata_xml(version, form) if xml else _metadata_json(version, form, packed=packed)
+        answer = with_etag(make, etag, weak=xml)
+    # Some attributes alone are not what is found at the address of the metadata.
+    return answer if fields else located(answer, resource.metadata())
 
 
 def _metadata_json(version: Version, form: TextForm, *, packed: bool) -> Response:

@@ -15,14 +15,18 @@ from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.interfaces.requests import Touched
 from dicomweb_server.ps318.paths import Resource
 
+_BASE = "dicomweb.base_url"
 COUNTED = 5000
 """Instances whose sizes are added up for a Content-Length, and whose keys make a tag; answers with
 more go out without."""
 
 
 def base() -> str:
-    """The base URL of the current request."""
-    return base_url(current_context().config, request.environ)
+    """The base URL of the current request, which many parts of an answer ask for."""
+    found: str | None = request.environ.get(_BASE)
+    if found is None:
+        found = request.environ[_BASE] = base_url(current_context().config, request.environ)
+    return found
 
 
 def resource_of(record: InstanceRecord) -> Resource:

@@ -20,7 +20,7 @@ from dicomweb_server.http.answers import (
     ranged_answer,
     stream_answer,
 )
-from dicomweb_server.http.conditions import not_modified, with_etag
+from dicomweb_server.http.conditions import not_modified, refuse_match, with_etag
 from dicomweb_server.http.errors import HttpError
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.ps318.accept import ANY, Offer
@@ -136,11 +136,13 @@ def _several(
     # The boundary is another one each time, so the tag is a weak one.
     etag = ""
     if len(page) < COUNTED:
-        how = (str(offer), syntax or "", request.args.get("dicomdir", ""))
+        how = (offer.media_type, syntax or "", request.args.get("dicomdir", ""))
         etag = tag_of_records(page, *how)
         cached = not_modified(etag, weak=True)
         if cached is not None:
             return located(cached, resource.path)
+    else:
+        refuse_match()
     if offer.media_type == ZIP:
         answer = archives.answer(resource, syntax)
     else:

@@ -11,6 +11,7 @@ from flask import Response, g, request
 from dicomweb_server.dicom.xml_model import to_native_xml
 from dicomweb_server.http.access import current_context
 from dicomweb_server.http.answers import TextForm, choose_text, json_answer, stream_answer
+from dicomweb_server.http.conditions import refuse_match
 from dicomweb_server.http.urls import base_url
 from dicomweb_server.http.warning import warn, warn_of_ignored
 from dicomweb_server.ps318 import attributes as sets
@@ -26,6 +27,7 @@ _OFFERS = (Offer(DICOM_JSON), Offer(DICOM_XML, multipart=True), Offer(DICOM_XML)
 
 def search(level: QueryLevel, study: str | None = None, series: str | None = None) -> Response:
     """Answer a search; UIDs of the path are conditions like any other."""
+    refuse_match()
     form = choose_text(_OFFERS)
     context = current_context()
     # WSGI hands bytes over as Latin-1; some clients send UTF-8 without percent-encoding it.

@@ -173,7 +173,8 @@ def _frames(
         resource = resource_of(record)
         if not pixels.encapsulated:
             value = services.bulk.native(record, pixels)
-            location = f"{base}{resource.path}/pixeldata"
+            # The URI that the metadata name (PS3.18 10.4.3.3.6).
+            location = f"{base}{resource.bulk([pixels.tag])}"
             yield encoder.part_header(OCTET_STREAM, value.size, content_location=location)
             yield from services.bulk.part(value, 0)
             yield PART_END

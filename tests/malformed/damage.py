@@ -73,6 +73,8 @@ _HEADERS = (
         ("bytes=", "bytes=5-1", "bytes=-0", "bytes=99999999-", "bytes=0-0,2-3", "x=1", "bytes=a-b"),
     ),
     ("If-None-Match", ("*", '"', "W/", ",".join(['"x"'] * 500))),
+    ("If-Match", ("*", '"', "W/", "é", ",".join(['"x"'] * 500))),
+    ("Accept-Charset", ("*;q=0", "utf-8;q=x", '"', ",,", "é", "a " * 1500, "utf-8;" * 300)),
     ("Authorization", ("Basic", "Basic !!!", "Bearer", "Basic " + "A" * 5000, "Digest x")),
     (
         "Content-Type",

@@ -26,9 +26,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 @pytest.fixture(scope="module")
 def server():
-    with RunningServer(
-        {"OverwriteInstances": "Always", "LogLevel": "error", "HttpRequestTimeout": 5}
-    ) as running:
+    config = {"OverwriteInstances": "Always", "LogLevel": "error", "HttpRequestTimeout": 5}
+    # A list of all that many bodies have left behind takes its time, and is no hang.
+    limits = {"LimitFindResults": 1000, "LimitFindInstances": 1000}
+    with RunningServer(config | limits) as running:
         yield running
 
 

@@ -139,7 +139,8 @@ def test_native_pixel_data_are_one_part(client):
     client.stored(data)
     ((headers, value),) = parts_of(client.get(f"/{study_of(data)}/pixeldata"))
     assert value == bytes(range(200))
-    assert headers["content-location"].endswith(f"{path_of(data)}/pixeldata")
+    (metadata,) = client.get(f"/{study_of(data)}/metadata").json
+    assert headers["content-location"] == metadata["7FE00010"]["BulkDataURI"]
 
 
 def test_compressed_pixel_data_are_a_part_for_each_frame(client):

@@ -3,6 +3,7 @@
 import pytest
 
 from dicomweb_server.testing.dicom import make_study, path_of, uids_of
+from tests.conftest import parts
 
 XML = 'multipart/related; type="application/dicom+xml"'
 MANY = 'multipart/related; type="application/dicom"'
@@ -109,6 +110,27 @@ def test_a_deletion_is_not_done_without_its_condition(client, files):
     assert "possible is *" in refused.json["Details"]
     assert client.get(path, "application/dicom").status_code == 200
     assert client.call("DELETE", path, headers={"If-Match": "*"}).status_code == 204
+
+
+def test_what_has_no_tag_meets_no_condition(client, files, monkeypatch):
+    """Search answers, and more instances than are counted."""
+    monkeypatch.setattr("dicomweb_server.web.retrieve.COUNTED", 2)
+    many = f"/studies/{uids_of(files[0])[0]}"
+    for path, accept in (("/studies", "*/*"), (many, MANY), (many, "application/zip")):
+        answer = client.get(path, accept)
+        assert answer.status_code == 200
+        assert "ETag" not in answer.headers
+        assert client.get(path, accept, If_Match='"x"').status_code == 412
+        assert client.get(path, accept, If_None_Match='"x"').status_code == 200
+    assert parts(client.get(many, f"{MANY}; transfer-syntax=*")) == files
+
+
+def test_some_attributes_are_not_the_metadata(client, files):
+    path = f"/{path_of(files[0])}/metadata"
+    whole, some = client.get(path), client.get(f"{path}?includefield=Rows")
+    assert whole.headers["Content-Location"].endswith("/metadata")
+    assert "Content-Location" not in some.headers
+    assert some.headers["ETag"] != whole.headers["ETag"]
 
 
 def test_capabilities_have_a_tag(client):
