@@ -11,6 +11,7 @@ ANY_ORIGIN = "*"
 _METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 _MAX_AGE = 86400
 _HEADERS = (
+    "X-DICOMweb-Link, "
     "Accept, Authorization, Content-Type, If-Match, If-Modified-Since, If-None-Match, If-Range, "
     "Range, X-Request-ID"
 )

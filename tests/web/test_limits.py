@@ -156,6 +156,27 @@ def test_a_protected_patient_stays(client):
 
 
 @two_patients
+def test_what_a_request_was_told_to_be_stored_is_not_pushed_out_by_the_rest_of_it(client):
+    client.stored(instance("A"), instance("B"))
+    client.flask.put(f"/patients/{orthanc('A')}/protected", data="1")
+    answer = client.store(*(instance(patient) for patient in "CDEF"))
+    assert answer.status_code == 202
+    assert refused(answer) == [0xA700] * 3
+    assert len(answer.json["00081199"]["Value"]) == 1
+    assert patients(client) == ["A", "C"]
+
+
+@one_mib
+def test_a_request_larger_than_the_archive_keeps_what_it_was_told(client):
+    client.stored(instance("A"))
+    answer = client.store(*(instance(patient) for patient in "BCDEFG"))
+    assert answer.status_code == 202
+    told = answer.json["00081199"]["Value"]
+    assert len(told) == len(client.found("/instances"))
+    assert len(told) + len(refused(answer)) == 6
+
+
+@two_patients
 def test_where_all_are_protected_there_is_no_room(client):
     client.stored(instance("A"), instance("B"))
     for patient in "AB":

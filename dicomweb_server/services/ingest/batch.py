@@ -80,9 +80,12 @@ class Batch:
         self._bytes += new.size
         if len(self._queue) >= BATCH_PARTS or self._bytes >= BATCH_BYTES:
             # More of the same patients may follow: nobody must delete what is there meanwhile.
-            self._held |= patients_of(item.new for item in self._queue)
-            self.service.room.hold(self._key, self._held)
+            self._hold(self._queue)
             self._commit()
+
+    def _hold(self, items: Sequence[_Queued]) -> None:
+        self._held |= patients_of(item.new for item in items)
+        self.service.room.hold(self._key, self._held)
 
     def settle(self, position: int, result: Ingested) -> None:
         """What became of the instance at a position is known for good."""
@@ -116,6 +119,7 @@ class Batch:
             for item in queued:
                 self._queue = [item]
                 self._commit()
+                self._hold([item])  # what the next one needs must not be taken from this one
             return
         for item in queued:
             item.writer.abort()
