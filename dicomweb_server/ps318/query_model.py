@@ -76,6 +76,8 @@ class Match:
             if isinstance(self.predicate, Moments):
                 times = texts_of(attributes.get(self.predicate.time_tag))
                 return self.predicate.holds(texts_of(element), times)
+            if self.vr == "SQ":  # it has items or none
+                return isinstance(self.predicate, IsEmpty) and not (element or {}).get("Value")
             return self.matches_values(texts_of(element))
         items = element.get("Value") if element else None
         if not isinstance(items, list) or not items:

@@ -106,7 +106,8 @@ class SearchService:
     def _matches(self, query: Query, scope: Scope) -> list[bytes]:
         rest = self._rest(query)
         extra = self._extra(query)
-        plain = not extra and not query.include.all
+        of_creators = any(each.creator for each in query.conditions)
+        plain = not extra and not of_creators and not query.include.all
         if rest:
             matches = self._filtered(query, rest, scope)
         else:

@@ -90,8 +90,8 @@ class Extras:
     def key_of(self, condition: Condition) -> Key | None:
         """Where the values are that a condition is about, if all that it asks is kept there."""
         first, *inner = condition.path
-        if condition.creator and inner:
-            return None
+        if (condition.creator and inner) or condition.vr == "SQ":
+            return None  # of a sequence only the values within its items are kept
         level = (self._private if condition.creator else self._level).get(
             _free(first) if condition.creator else first
         )

@@ -92,6 +92,7 @@ CASES = [
     ({"ScanOptions": "F*"}, "A"),
     ({"RequestAttributesSequence.ScheduledProcedureStepID": "S2"}, "AB"),
     ({"00400275.00400009": "S1"}, "A"),
+    ({"00400275.00400009": "S2", "ScanOptions": '""', "emptyvaluematching": "true"}, ""),
     ({"00400275.00400008.00080100": "CS1"}, "A"),
     ({"SliceThickness": "0.5"}, "A"),
     ({"SliceThickness": "1.0"}, "B"),
@@ -167,7 +168,7 @@ def test_every_kind_of_attribute_is_found_without_reading_headers(running):
     client = running(EXTRA | NO_SCAN)
     client.stored(*ARCHIVE)
     answers_every_case(client)
-    assert client.get("/studies?KVP=120&PatientSize=5").status_code == 400  # not in the index
+    assert client.get("/studies?KVP=120&PatientSize=5").status_code == 413  # not in the index
 
 
 def test_the_index_and_the_headers_agree(running):
@@ -241,7 +242,7 @@ def test_before_they_are_filled_the_headers_are_read(running):
     client.stored(instance(PatientID="E", KVP="120"))
     assert patients(client, "/studies", {"KVP": "120"}) == "ACE"
     refused = running(EXTRA | NO_SCAN).get("/studies?KVP=120")
-    assert refused.status_code == 400
+    assert refused.status_code == 413
     assert "KVP" in refused.json["Details"]
 
 

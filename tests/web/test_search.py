@@ -4,6 +4,7 @@ import json
 from xml.etree import ElementTree
 
 import pytest
+from pydicom import Dataset
 
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.query import QueryLevel
@@ -293,6 +294,25 @@ def test_pixel_data_never_is_in_an_answer(client):
     (found,) = client.found("/instances", includefield="all")
     assert "Value" not in found.get("7FE00010", {})
     assert "InlineBinary" not in found.get("7FE00010", {})
+
+
+def test_a_sequence_is_empty_when_it_has_no_items(client):
+    item = Dataset()
+    item.ScheduledProcedureStepID = "STEP7"
+    for uid, items in (("1.1", [item]), ("1.2", []), ("1.3", None)):
+        client.stored(make_instance(StudyInstanceUID=uid, RequestAttributesSequence=items))
+    found = client.found(RequestAttributesSequence='""', emptyvaluematching="true")
+    assert values(found, "0020000D") == ["1.2", "1.3"]
+
+
+def test_a_private_key_without_a_value_is_in_the_answer(client):
+    data = make_dataset(StudyInstanceUID="1.1")
+    data.add_new(0x00990010, "LO", "ACME")
+    data.add_new(0x00991001, "LO", "red")
+    client.stored(write_dataset(data))
+    (found,) = client.found(**{"00990010": "ACME", "00991001": ""})
+    assert values([found], "00990010") == ["ACME"]
+    assert values([found], "00991001") == ["red"]
 
 
 def test_sequences_can_be_searched_and_included(client):
