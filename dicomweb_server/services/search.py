@@ -182,7 +182,7 @@ class SearchService:
         for condition in query.conditions:
             tag = condition.tag_in(match.header()) if condition.creator else ""
             if tag and len(condition.path) == 1:
-                creator = f"{tag[:4]}00{tag[4:6]}"
+                creator = sets.creator_of(tag)
                 found |= {each: match.header()[each] for each in (creator, tag)}
         return found
 

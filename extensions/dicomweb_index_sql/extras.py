@@ -8,7 +8,7 @@ with its creator beside (`0009xx01:ACME`), because each file chooses its blocks 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import count
@@ -160,26 +160,27 @@ class Extras:
             if element.get("vr") == "SQ" and isinstance(value, dict):
                 for tag, inner in value.items():
                     yield from self._of_element((*path, tag), inner)
-            elif text_of(value).strip(" \0"):
+            elif _is_filled(value):
                 yield ".".join(path), vr, value
 
     def _of_creators(self, free: str, attributes: Attributes) -> Iterator[tuple[str, str, Any]]:
         for tag, element in attributes.items():
             if _private(tag) and _free(tag) == free:
-                values = attributes.get(f"{tag[:4]}00{tag[4:6]}", {}).get("Value") or [""]
+                values = attributes.get(sets.creator_of(tag), {}).get("Value") or [""]
                 creator = text_of(values[0]).strip(" \0")
                 if creator and element.get("vr") != "SQ":
                     vr = self._dictionary.vr(tag, creator)
-                    for value in _filled(element.get("Value")):
+                    listed = element.get("Value") or ()
+                    for value in filter(_is_filled, listed):
                         yield f"{free}:{creator}", vr, value
 
 
 NO_EXTRAS = Extras({}, STANDARD)
 
 
-def _filled(values: Any) -> Iterable[Any]:
-    listed = values if isinstance(values, list) else ()
-    return (value for value in listed if text_of(value).strip(" \0"))
+def _is_filled(value: Any) -> bool:
+    """Whether a value is more than padding."""
+    return bool(text_of(value).strip(" \0"))
 
 
 def _private(tag: str) -> bool:

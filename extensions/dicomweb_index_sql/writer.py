@@ -65,7 +65,7 @@ class BatchWriter:
         self.database = database
         self.cursor = cursor
         self.extras = extras
-        self.extra_rows: list[Row] = []
+        self.extra_rows: dict[tuple[int, int], list[Row]] = {}
         self.outdated: set[tuple[int, int]] = set()
         self.patients: dict[str, Row] = {}
         self.studies: dict[str, _Parent] = {}
@@ -275,14 +275,13 @@ class BatchWriter:
         if study.row["extras"] != self.extras.signature:
             study.row["extras"] = ""  # what is kept of the study is not all of one kind any more
         if self.extras:
-            self.extra_rows += self.extras.rows(level, row, new.parsed.attributes)
+            kept = list(self.extras.rows(level, row, new.parsed.attributes))
+            self.extra_rows[LEVELS[level], row] = kept
 
     def _replace_extras(
         self, level: QueryLevel, row: int, new: NewInstance, study: _Parent
     ) -> None:
-        key = (LEVELS[level], row)
-        self.outdated.add(key)
-        self.extra_rows = [r for r in self.extra_rows if (r["level"], r["owner"]) != key]
+        self.outdated.add((LEVELS[level], row))
         self._keep_extras(level, row, new, study)
 
     # --- rows of instances -----------------------------------------------------------------
@@ -345,8 +344,9 @@ class BatchWriter:
         if self.outdated:
             keys = [{"l": level, "o": owner} for level, owner in sorted(self.outdated)]
             DELETE_EXTRAS.run_many(self.cursor, keys)
-        if self.extra_rows:
-            INSERT["extra_values"].run_many(self.cursor, self.extra_rows)
+        rows = [row for kept in self.extra_rows.values() for row in kept]
+        if rows:
+            INSERT["extra_values"].run_many(self.cursor, rows)
 
     def _flush_studies(self) -> None:
         touched = [study for study in self.studies.values() if study.changed]
