@@ -13,11 +13,13 @@ import click
 from dicomweb_server.config import Config, ConfigError
 from dicomweb_server.dicom import TagDictionary
 from dicomweb_server.interfaces.auth import Authenticator, Authorizer
+from dicomweb_server.interfaces.codecs import Codec
 from dicomweb_server.interfaces.index import Index
 from dicomweb_server.interfaces.ingest import IngestFilter
 from dicomweb_server.interfaces.metadata import MetadataMode
 from dicomweb_server.interfaces.metrics import Metric
 from dicomweb_server.interfaces.provider import Provider
+from dicomweb_server.interfaces.renderers import Renderer
 from dicomweb_server.interfaces.state import StateStore
 from dicomweb_server.interfaces.storage import BlobStore
 from dicomweb_server.services import Services
@@ -56,6 +58,9 @@ class Providers:
     authorizer: Authorizer
     ingest_filters: Mapping[str, IngestFilter] = field(default_factory=dict)
     """In the order of `IngestFilters`; the keys name their extensions."""
+    codecs: tuple[Codec, ...] = ()
+    renderers: tuple[Renderer, ...] = ()
+    """Both in the order of preference. What they do is done in helper processes."""
 
     def all(self) -> Iterable[Provider]:
         """Each provider once."""
@@ -65,6 +70,8 @@ class Providers:
         yield from self.authenticators
         yield self.authorizer
         yield from self.ingest_filters.values()
+        yield from self.codecs
+        yield from self.renderers
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ _PROVIDERS: Mapping[str, tuple[str, str]] = {
     "register_state_stores": ("StateStore", "state store"),
     "register_metadata_modes": ("MetadataMode", "metadata mode"),
     "register_ingest_filters": ("IngestFilter", "ingest filter"),
+    "register_codecs": ("Codec", "codec"),
+    "register_renderers": ("Renderer", "renderer"),
     "register_authenticators": ("Authenticator", "authenticator"),
     "register_authorizers": ("Authorizer", "authorizer"),
 }

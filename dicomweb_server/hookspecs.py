@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from dicomweb_server.config import Option
     from dicomweb_server.context import ServerContext
     from dicomweb_server.interfaces.auth import Authenticator, Authorizer
+    from dicomweb_server.interfaces.codecs import Codec
     from dicomweb_server.interfaces.index import Index
     from dicomweb_server.interfaces.ingest import IngestFilter
     from dicomweb_server.interfaces.metadata import MetadataMode
     from dicomweb_server.interfaces.metrics import Metric
+    from dicomweb_server.interfaces.renderers import Renderer
     from dicomweb_server.interfaces.requests import RequestSummary
     from dicomweb_server.interfaces.state import StateStore
     from dicomweb_server.interfaces.storage import BlobStore
@@ -100,6 +102,32 @@ def register_ingest_filters() -> list[type[IngestFilter]]:
 
     Called:
         at start, before the filters are built.
+    """
+    raise AssertionError
+
+
+@hookspec
+def register_codecs() -> list[type[Codec]]:
+    """Classes that decode and encode frames; `Codecs` lists those to use, the preferred one first.
+
+    Returns:
+        subclasses of `Codec`, each with a `name` of its own.
+
+    Called:
+        at start, and once more by the process from which those are made that decode.
+    """
+    raise AssertionError
+
+
+@hookspec
+def register_renderers() -> list[type[Renderer]]:
+    """Classes that write rendered images; `Renderers` lists those to use, the preferred one first.
+
+    Returns:
+        subclasses of `Renderer`, each with a `name` of its own.
+
+    Called:
+        at start, and once more by the process from which those are made that render.
     """
     raise AssertionError
 

@@ -9,6 +9,7 @@ from typing import Any
 from dicomweb_server.config import (
     Config,
     ConfigError,
+    Option,
     checked_value,
     nearest_name,
     unknown_option,
@@ -16,10 +17,12 @@ from dicomweb_server.config import (
 from dicomweb_server.context import Providers, ServerContext
 from dicomweb_server.dicom import TagDictionary
 from dicomweb_server.interfaces.auth import Authenticator, Authorizer
+from dicomweb_server.interfaces.codecs import Codec
 from dicomweb_server.interfaces.index import Index
 from dicomweb_server.interfaces.ingest import IngestFilter
 from dicomweb_server.interfaces.metadata import MetadataMode
 from dicomweb_server.interfaces.provider import Settings
+from dicomweb_server.interfaces.renderers import Renderer
 from dicomweb_server.interfaces.state import StateStore
 from dicomweb_server.interfaces.storage import BlobStore
 from dicomweb_server.plugins import ExtensionError, Extensions
@@ -30,9 +33,11 @@ from dicomweb_server.services.storages import Storages
 from dicomweb_server.settings import (
     AUTHENTICATION,
     AUTHORIZATION,
+    CODECS,
     DEFAULT_STORAGE,
     INDEX,
     INGEST_FILTERS,
+    RENDERERS,
     SERIES_METADATA,
     STATE_STORE,
     STORAGES,
@@ -184,14 +189,34 @@ def _metadata_modes(extensions: Extensions, config: Config) -> dict[str, Metadat
     } | {"Full": registry.build("Full", "metadata of instances", config, {})}
 
 
+def _listed(registry: Registry, option: Option[tuple[str, ...]], config: Config) -> dict[str, Any]:
+    """An object of each class that an option lists, in its order; the keys name the extensions."""
+    names = config[option]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"{option.name} names a {registry.what} twice: {', '.join(names)}")
+    return {
+        f"{name} of the extension {registry.owners.get(name, '')}": registry.build(
+            name, option.name, config, {}, named=option.name
+        )
+        for name in names
+    }
+
+
 def _ingest_filters(extensions: Extensions, config: Config) -> dict[str, IngestFilter]:
     registry = Registry(extensions, "register_ingest_filters", IngestFilter, "ingest filter")
-    named = INGEST_FILTERS.name
-    names = config[INGEST_FILTERS]
-    if len(set(names)) < len(names):
-        raise ConfigError(f"{named} names a filter twice: {', '.join(names)}")
-    built = [(name, registry.build(name, named, config, {}, named=named)) for name in names]
-    return {f"{name} of the extension {registry.owners[name]}": made for name, made in built}
+    return _listed(registry, INGEST_FILTERS, config)
+
+
+def build_codecs(extensions: Extensions, config: Config) -> tuple[Codec, ...]:
+    """The codecs of `Codecs`, the preferred one first."""
+    registry = Registry(extensions, "register_codecs", Codec, "codec")
+    return tuple(_listed(registry, CODECS, config).values())
+
+
+def build_renderers(extensions: Extensions, config: Config) -> tuple[Renderer, ...]:
+    """The renderers of `Renderers`, the preferred one first."""
+    registry = Registry(extensions, "register_renderers", Renderer, "renderer")
+    return tuple(_listed(registry, RENDERERS, config).values())
 
 
 def secret_keys(extensions: Extensions) -> frozenset[str]:
@@ -224,6 +249,8 @@ def build_providers(extensions: Extensions, config: Config) -> Providers:
             *(config[AUTHORIZATION], "allow-authenticated", config),
         ),
         ingest_filters=_ingest_filters(extensions, config),
+        codecs=build_codecs(extensions, config),
+        renderers=build_renderers(extensions, config),
     )
 
 

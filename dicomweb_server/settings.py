@@ -142,6 +142,21 @@ INGEST_FILTERS = Option(
     texts,
 )
 
+_CODECS: tuple[str, ...] = ("imagecodecs",)
+_RENDERERS: tuple[str, ...] = ("pillow",)
+CODECS = Option(
+    "Codecs",
+    _CODECS,
+    "Names of the codecs that decode and encode frames, the preferred one first.",
+    texts,
+)
+RENDERERS = Option(
+    "Renderers",
+    _RENDERERS,
+    "Names of what writes rendered images, the preferred one first.",
+    texts,
+)
+
 REMOTE_ACCESS = Option("RemoteAccessAllowed", False, "Serve clients on other machines.", boolean)
 REMOTE_ACCESS_OLD = Option(
     "RemoteAccessEnabled", False, "Older spelling of RemoteAccessAllowed.", boolean
@@ -186,7 +201,7 @@ OPTIONS = (
     *(ROOT, PUBLIC_ROOT, ENABLE, HOST, SSL, STUDIES_METADATA, SERIES_METADATA),
     *(STORAGES, DEFAULT_STORAGE, INDEX, STATE_STORE, AUTHENTICATION, AUTHORIZATION),
     CORS_ORIGINS,
-    INGEST_FILTERS,
+    *(INGEST_FILTERS, CODECS, RENDERERS),
     *(REMOTE_ACCESS, REMOTE_ACCESS_OLD, AUTHENTICATION_ENABLED, LOG_LEVEL, LOG_FORMAT),
     *(TRACE_HOOKS, GRACEFUL_TIMEOUT, IGNORE_UNKNOWN),
 )

@@ -1,5 +1,6 @@
 """What is known of a DICOM instance after one pass over its stream."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,13 +82,13 @@ class ParsedInstance:
     problems: tuple[str, ...]
 
 
-def first_text(attributes: dict[str, dict[str, Any]], key: str) -> str:
+def first_text(attributes: Mapping[str, Any], key: str) -> str:
     """The first value of an element as text, "" if there is none."""
     values = attributes.get(key, {}).get("Value")
     return values[0] if values and isinstance(values[0], str) else ""
 
 
-def first_number(attributes: dict[str, dict[str, Any]], key: str) -> int | None:
+def first_number(attributes: Mapping[str, Any], key: str) -> int | None:
     """The first value of an element as a whole number, None if there is none."""
     values = attributes.get(key, {}).get("Value")
     return values[0] if values and isinstance(values[0], int) else None

@@ -13,7 +13,7 @@ EXAMPLES = ROOT / "examples"
 
 # package or module of the core -> what of the core it may import beside itself
 STANDARD = {"dicom", "ps318"}
-BASE = STANDARD | {"config"}
+BASE = STANDARD | {"config", "imaging"}
 INTERFACES = BASE | {"interfaces", "settings", "reference_options", "hookspecs"}
 SERVICES = INTERFACES | {"services"}
 ASSEMBLY = SERVICES | {"plugins", "providers", "context", "options"}
@@ -22,6 +22,7 @@ WEB = HTTP | {"web", "tls", "tracing"}
 ALL = WEB | {"cli", "launch", "worker", "testing", "documents", "hook_descriptions"}
 ALLOWED = {
     "dicom": set(),
+    "imaging": {"dicom"},
     "ps318": set(),
     "config": {"config_files", "masking"},
     "config_files": set(),
@@ -51,7 +52,15 @@ ALLOWED = {
     "__main__": ALL - {"testing"},
 }
 # what extensions may use of the core; `dicomweb_server` itself too
-PUBLIC = STANDARD | {"config", "interfaces", "settings", "reference_options", "http", "context"}
+PUBLIC = STANDARD | {
+    "imaging",
+    "config",
+    "interfaces",
+    "settings",
+    "reference_options",
+    "http",
+    "context",
+}
 IMPORT_FLASK = {"http", "web", "testing", "launch", "cli"}
 
 

@@ -1,0 +1,51 @@
+"""What turns rendered frames into files that a browser shows."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dicomweb_server.imaging.image import Pixels
+from dicomweb_server.interfaces.provider import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """How rendered frames are written.
+
+    Attributes:
+        quality: 1 to 100, where the media type knows one.
+        seconds_per_frame: of an animation.
+        icc_profile: to embed; b"" for none.
+    """
+
+    quality: int = 90
+    seconds_per_frame: float = 0.1
+    icc_profile: bytes = b""
+
+
+class Renderer(Provider, ABC):
+    """Writes images of some media types.
+
+    It runs in helper processes, like a `Codec`: MUST need nothing but its settings.
+    """
+
+    media_types: ClassVar[tuple[str, ...]] = ()
+    """Media types that `write` makes, the preferred one first."""
+
+    animated: ClassVar[frozenset[str]] = frozenset()
+    """Those of them that hold several frames."""
+
+    deep: ClassVar[frozenset[str]] = frozenset()
+    """Those of them that hold grey images of 16 bits."""
+
+    @abstractmethod
+    def write(self, frames: Iterator[Pixels], media_type: str, rendering: Rendering) -> bytes:
+        """The file.
+
+        Args:
+            frames: uint8 of shape (rows, columns) or (rows, columns, 3), or uint16 of shape (rows,
+                columns) for a media type of `deep`; more than one only for one of `animated`.
+        """
