@@ -119,5 +119,6 @@ class ServerContext:
 
     def close(self) -> None:
         """Release what the providers hold."""
+        self.services.frames.runner.close()
         for provider in self.providers.all():
             provider.close()

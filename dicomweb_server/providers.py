@@ -25,9 +25,10 @@ from dicomweb_server.interfaces.provider import Settings
 from dicomweb_server.interfaces.renderers import Renderer
 from dicomweb_server.interfaces.state import StateStore
 from dicomweb_server.interfaces.storage import BlobStore
+from dicomweb_server.isolation import Toolbox
 from dicomweb_server.plugins import ExtensionError, Extensions
 from dicomweb_server.reference_options import DEFAULT_PRIVATE_CREATOR, DICTIONARY
-from dicomweb_server.services import Services
+from dicomweb_server.services import Services, pixels
 from dicomweb_server.services.main_tags import EXTRA_MAIN_DICOM_TAGS, main_tags
 from dicomweb_server.services.storages import Storages
 from dicomweb_server.settings import (
@@ -254,6 +255,13 @@ def build_providers(extensions: Extensions, config: Config) -> Providers:
     )
 
 
+def _values_of(extensions: Extensions, config: Config, tools: Toolbox) -> dict[str, Any]:
+    """What extensions with codecs and renderers declared, as configured: no secrets, in JSON."""
+    owners = {extensions.owner_of(each) for each in (*tools.codecs, *tools.renderers)}
+    declared = [o for owner in owners for o in extensions.items_of(owner, "register_options")]
+    return {option.name: config[option] for option in declared if not option.secret}
+
+
 def build_context(extensions: Extensions, config: Config) -> ServerContext:
     """The context of one application, with all providers bound to it."""
     providers = build_providers(extensions, config)
@@ -261,14 +269,20 @@ def build_context(extensions: Extensions, config: Config) -> ServerContext:
         dictionary = TagDictionary(config[DICTIONARY], config[DEFAULT_PRIVATE_CREATOR])
     except ValueError as error:
         raise ConfigError(f"Dictionary: {error}") from error
+    derived = pixels.frame_cache(config)
+    storages = Storages(providers.storages, providers.default_storage, derived)
+    tools = Toolbox(providers.codecs, providers.renderers)
     services = Services.build(
         config,
         dictionary,
-        Storages(providers.storages, providers.default_storage),
+        storages,
         providers.index,
         providers.state,
         providers.metadata_modes,
         providers.ingest_filters,
+        pixels.frames(
+            config, providers.index, storages, tools, _values_of(extensions, config, tools)
+        ),
     )
     tags = main_tags(config[EXTRA_MAIN_DICOM_TAGS], dictionary)
     context = ServerContext(config, extensions, providers, dictionary, services, tags)

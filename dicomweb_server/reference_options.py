@@ -62,10 +62,30 @@ LIMIT_FIND_RESULTS = Option(
 LIMIT_FIND_INSTANCES = Option(
     "LimitFindInstances", 0, "Most matches of one search for instances; 0: no limit.", whole()
 )
+INGEST_TRANSCODING = Option(
+    "IngestTranscoding",
+    "",
+    "Transfer syntax (UID) to which instances are transcoded before they are stored; empty: none.",
+    text,
+)
+INGEST_UNCOMPRESSED = Option(
+    "IngestTranscodingOfUncompressed",
+    True,
+    "IngestTranscoding is for instances that come uncompressed.",
+    boolean,
+)
+INGEST_COMPRESSED = Option(
+    "IngestTranscodingOfCompressed",
+    True,
+    "IngestTranscoding is for instances that come compressed.",
+    boolean,
+)
+LOSSY_QUALITY = Option(
+    "DicomLossyTranscodingQuality", 90, "Quality of lossy transcoding, 1 to 100.", whole(1, 100)
+)
 
 _LATER_CLIENT = "the DICOMweb client is not part of this version"
 _LATER_JOBS = "jobs are not part of this version"
-_LATER_PIXELS = "transcoding is not part of this version"
 _LATER_WADO = "WADO-URI is not part of this version"
 _OBSOLETE = "it is obsolete"
 _NO_NEED = "answers are prepared when an instance is stored, so there is nothing to tune"
@@ -83,11 +103,7 @@ _UNUSED: tuple[tuple[str, Any, str], ...] = (
     ("DicomWeb.StowMaxSize", 0, _OBSOLETE),
     ("StorageCompression", False, "files are kept as they came, so that ranges can be read"),
     ("StoreDicom", True, "files are always stored"),
-    ("IngestTranscoding", "", _LATER_PIXELS),
-    ("IngestTranscodingOfUncompressed", True, _LATER_PIXELS),
-    ("IngestTranscodingOfCompressed", True, _LATER_PIXELS),
-    ("DicomLossyTranscodingQuality", 90, _LATER_PIXELS),
-    ("BuiltinDecoderTranscoderOrder", "After", _LATER_PIXELS),
+    ("BuiltinDecoderTranscoderOrder", "After", "the option Codecs names those to use, in order"),
     ("StorageAccessOnFind", "Always", "searches never open a file"),
     ("CaseSensitivePN", False, "it is about C-FIND; DicomWeb.QidoCaseSensitive is about searches"),
     ("StableAge", 60, "caches are brought up to date at once"),
@@ -120,6 +136,7 @@ OPTIONS: tuple[Option[Any], ...] = (
     *(DICTIONARY, DEFAULT_PRIVATE_CREATOR, DEFAULT_ENCODING, STORE_MD5, OVERWRITE),
     *(QIDO_CASE_SENSITIVE, OTHER_BINARY_MODE, METADATA_CACHE),
     *(LIMIT_FIND_RESULTS, LIMIT_FIND_INSTANCES),
+    *(INGEST_TRANSCODING, INGEST_UNCOMPRESSED, INGEST_COMPRESSED, LOSSY_QUALITY),
     *(
         Option(name, default, "Accepted without effect.", anything, name in _SECRET, reason)
         for name, default, reason in _UNUSED

@@ -15,6 +15,7 @@ from dicomweb_server.dicom import DicomError
 from dicomweb_server.interfaces.index import IndexFull, IndexUnavailable
 from dicomweb_server.interfaces.state import StateError
 from dicomweb_server.interfaces.storage import StorageError, StorageFull
+from dicomweb_server.isolation import IsolationError
 from dicomweb_server.ps318.errors import Ps318Error
 
 log = logging.getLogger(__name__)
@@ -111,6 +112,7 @@ def register_error_handlers(app: Flask) -> None:
             lambda e: error_answer(406, f"{e} The stored bytes can be had: transfer-syntax=*"),
         ),
         (BrokenBody, lambda e: error_answer(400, str(e), {"Connection": "close"})),
+        (IsolationError, lambda e: error_answer(503, str(e), {"Retry-After": "10"})),
         (StorageFull, lambda e: error_answer(507, str(e))),
         (IndexFull, lambda e: error_answer(507, str(e))),
         (StorageError, lambda e: error_answer(503, str(e), {"Retry-After": "10"})),

@@ -38,6 +38,12 @@ class Codec(Provider, ABC):
     encodes: ClassVar[frozenset[str]] = frozenset()
     """Transfer syntaxes (UIDs) of which `encode` makes frames."""
 
+    def warm_up(self) -> None:
+        """MAY import what is heavy: called once, in the process that helpers are forked from.
+
+        MUST NOT start threads. Elsewhere heavy modules SHOULD be imported where they are used.
+        """
+
     @abstractmethod
     def decode(
         self, frame: bytes | memoryview, transfer_syntax: str, form: ImageFormat, *, reduce: int = 0

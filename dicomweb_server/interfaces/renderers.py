@@ -41,6 +41,12 @@ class Renderer(Provider, ABC):
     deep: ClassVar[frozenset[str]] = frozenset()
     """Those of them that hold grey images of 16 bits."""
 
+    def warm_up(self) -> None:
+        """MAY import what is heavy: called once, in the process that helpers are forked from.
+
+        MUST NOT start threads. Elsewhere heavy modules SHOULD be imported where they are used.
+        """
+
     @abstractmethod
     def write(self, frames: Iterator[Pixels], media_type: str, rendering: Rendering) -> bytes:
         """The file.

@@ -23,8 +23,9 @@ from dicomweb_server.reference_options import (
     OVERWRITE,
     STORE_MD5,
 )
-from dicomweb_server.services import limits
+from dicomweb_server.services import limits, pixels
 from dicomweb_server.services.bulk import BulkService
+from dicomweb_server.services.frames import FrameService
 from dicomweb_server.services.ingest import IngestService
 from dicomweb_server.services.limits import Room
 from dicomweb_server.services.main_tags import EXTRA_MAIN_DICOM_TAGS
@@ -93,6 +94,7 @@ OPTIONS = (
     HEADER_ELEMENTS,
     HEADER_DEPTH,
     *limits.OPTIONS,
+    *pixels.OPTIONS,
 )
 
 
@@ -108,6 +110,7 @@ class Services:
     bulk: BulkService
     removal: RemovalService
     protection: ProtectionService
+    frames: FrameService
 
     @classmethod
     def build(
@@ -119,6 +122,7 @@ class Services:
         state: StateStore,
         modes: Mapping[str, MetadataMode],
         filters: Mapping[str, IngestFilter],
+        frames: FrameService,
     ) -> Services:
         """The use cases as the configuration wants them."""
         bulk = BulkService(index, storages, dictionary)
@@ -149,6 +153,7 @@ class Services:
             bulk=bulk,
             removal=removal,
             protection=protection,
+            frames=frames,
         )
 
 

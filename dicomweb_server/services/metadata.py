@@ -11,7 +11,6 @@ import contextlib
 import gzip
 import hashlib
 import logging
-import os
 import threading
 import uuid
 import zlib
@@ -26,6 +25,7 @@ from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import Index, InstanceRecord
 from dicomweb_server.interfaces.metadata import MetadataMode
 from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.services.folders import trim
 
 log = logging.getLogger(__name__)
 
@@ -230,24 +230,7 @@ class AnswerCache:
         """Look at the size of the whole cache now and then."""
         self._written += 1
         if self._written % _TRIM_EVERY == 1 or size > self._maximum // 4:
-            self._trim()
-
-    def _trim(self) -> None:
-        """Delete the files that were written longest ago until the rest fits."""
-        files = []
-        for folder, _, names in os.walk(self._folder):
-            for name in names:
-                path = Path(folder, name)
-                with contextlib.suppress(OSError):
-                    status = path.stat()
-                    files.append((status.st_mtime, status.st_size, path))
-        total = sum(size for _, size, _ in files)
-        for _, size, path in sorted(files):
-            if total <= self._maximum:
-                return
-            with contextlib.suppress(OSError):
-                path.unlink()
-                total -= size
+            trim(self._folder, self._maximum)
 
 
 def compressed_pieces(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dicomweb_server.config import ConfigError
 from dicomweb_server.interfaces.index import BlobEntry, BlobRef
 from dicomweb_server.interfaces.storage import BlobNotFound, BlobStore, StorageError
+from dicomweb_server.services.derived import DerivedCache
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class Storages:
 
     by_alias: Mapping[str, BlobStore]
     default_alias: str
+    derived: DerivedCache | None = None
+    """What was made from the pixels of instances."""
 
     @property
     def default(self) -> BlobStore:
@@ -57,5 +60,7 @@ class Storages:
             return False
 
     def delete(self, ref: BlobRef) -> None:
-        """Forget a blob."""
+        """Forget a blob, and what was made from it."""
+        if self.derived is not None:
+            self.derived.forget(ref)
         self.of(ref).delete(ref.key)

@@ -13,6 +13,7 @@ from dicomweb_server.interfaces.auth import Action
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.ps318.query import QueryLevel
 from dicomweb_server.web import capabilities, retrieve, search, values
+from dicomweb_server.web import frames as reading_frames
 from dicomweb_server.web import metadata as reading
 from dicomweb_server.web import store as storing
 
@@ -24,6 +25,7 @@ _STORABLE = ('multipart/related; type="application/dicom"', "application/dicom")
 _INSTANCES = (*_STORABLE, "application/zip")
 _VALUES = ('multipart/related; type="application/octet-stream"', "application/octet-stream")
 _PIXELS = (*_VALUES[:1], 'multipart/related; type="image/*"')
+_FRAMES = (*_PIXELS, "application/octet-stream", "image/*")
 _ACCEPT = (("accept", "media types, as in the header and before it"),)
 _TEXT = (*_ACCEPT, ("charset", "character sets, as in Accept-Charset; there is utf-8"))
 _FIELDS = (("includefield", "attributes to restrict the answer to; all of them if absent"),)
@@ -87,6 +89,15 @@ def _value_routes(routes: Blueprint) -> None:
     @describes("All pixel data as stored", produces=_PIXELS, query=_ACCEPT)
     def pixel_data(study: str, series: str | None = None, instance: str | None = None) -> Response:
         return values.pixel_data(Resource(study, series, instance))
+
+
+def _frame_routes(routes: Blueprint) -> None:
+    @routes.get("/studies/<study>/series/<series>/instances/<instance>/frames")
+    @routes.get("/studies/<study>/series/<series>/instances/<instance>/frames/<listed>")
+    @requires(Action.READ)
+    @describes("Frames of pixel data", produces=_FRAMES, query=_ACCEPT)
+    def frames(study: str, series: str, instance: str, listed: str | None = None) -> Response:
+        return reading_frames.frames(Resource(study, series, instance), listed)
 
 
 def _retrieve_routes(routes: Blueprint) -> None:
@@ -164,6 +175,7 @@ def studies_blueprint(root: str, *, read_only: bool) -> Blueprint:
     _retrieve_routes(routes)
     _metadata_routes(routes)
     _value_routes(routes)
+    _frame_routes(routes)
     if not read_only:
         _store_routes(routes)
         _delete_routes(routes)

@@ -15,7 +15,7 @@ EXAMPLES = ROOT / "examples"
 STANDARD = {"dicom", "ps318"}
 BASE = STANDARD | {"config", "imaging"}
 INTERFACES = BASE | {"interfaces", "settings", "reference_options", "hookspecs"}
-SERVICES = INTERFACES | {"services"}
+SERVICES = INTERFACES | {"services", "isolation"}
 ASSEMBLY = SERVICES | {"plugins", "providers", "context", "options"}
 HTTP = ASSEMBLY | {"http"}
 WEB = HTTP | {"web", "tls", "tracing"}
@@ -32,6 +32,7 @@ ALLOWED = {
     "reference_options": BASE,
     "hookspecs": INTERFACES,
     "tls": {"config"},
+    "isolation": INTERFACES | {"plugin_files"},
     "services": SERVICES,
     "tracing": INTERFACES,
     "loaded": {"config", "tracing"},

@@ -1,0 +1,100 @@
+"""What helpers do: each task is a function of its arguments and of the bytes that go with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+from dicomweb_server.imaging import Image, ImageFormat, pack, unpack
+from dicomweb_server.interfaces.codecs import Codec, CodecError
+from dicomweb_server.interfaces.renderers import Renderer
+
+Blobs: TypeAlias = Sequence[bytes]
+"""Read when they are asked for: those of a long animation are never in memory together."""
+Result: TypeAlias = tuple[Mapping[str, Any], Iterable[bytes | memoryview]]
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """The codecs and renderers of the configuration, the preferred ones first."""
+
+    codecs: Sequence[Codec]
+    renderers: Sequence[Renderer]
+
+    def decoder(self, transfer_syntax: str) -> Codec:
+        """Who decodes frames of a transfer syntax; raises `CodecError` when nobody does."""
+        for codec in self.codecs:
+            if transfer_syntax in codec.decodes:
+                return codec
+        raise CodecError(f"No codec of this server decodes the transfer syntax {transfer_syntax}.")
+
+    def encoder(self, transfer_syntax: str, form: ImageFormat) -> Codec:
+        """Who encodes frames of a format in a transfer syntax; raises `CodecError`."""
+        for codec in self.codecs:
+            if transfer_syntax in codec.encodes and codec.can_encode(transfer_syntax, form):
+                return codec
+        raise CodecError(
+            f"No codec of this server encodes frames of {form.allocated} bits allocated, "
+            f"{form.stored} stored, {form.samples} samples of {form.photometric} in the transfer "
+            f"syntax {transfer_syntax}."
+        )
+
+    def renderer(self, media_type: str) -> Renderer:
+        """Who writes a media type; raises `CodecError` when nobody does."""
+        for renderer in self.renderers:
+            if media_type in renderer.media_types:
+                return renderer
+        raise CodecError(f"Nothing in this server writes {media_type}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """How the bytes of a frame are to be understood.
+
+    `transfer_syntax` is "" for native frames in little endian; `bit_offset` as of `unpack`.
+    """
+
+    form: ImageFormat
+    transfer_syntax: str = ""
+    bit_offset: int = 0
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Source:
+        """What `as_document` made."""
+        form = ImageFormat(**document["form"])
+        return cls(form, document["transfer_syntax"], document["bit_offset"])
+
+    def as_document(self) -> dict[str, Any]:
+        """The same in JSON."""
+        return {
+            "form": asdict(self.form),
+            "transfer_syntax": self.transfer_syntax,
+            "bit_offset": self.bit_offset,
+        }
+
+    def image(self, tools: Toolbox, frame: bytes, reduce: int = 0) -> Image:
+        """The pixels of a frame."""
+        if not self.transfer_syntax:
+            return unpack(frame, self.form, bit_offset=self.bit_offset)
+        codec = tools.decoder(self.transfer_syntax)
+        return codec.decode(frame, self.transfer_syntax, self.form, reduce=reduce)
+
+
+def decode(tools: Toolbox, arguments: Mapping[str, Any], blobs: Blobs) -> Result:
+    """A frame as native bytes."""
+    image = Source.of(arguments["source"]).image(tools, blobs[0])
+    return {"form": asdict(image.format)}, [pack(image)]
+
+
+def transcode(tools: Toolbox, arguments: Mapping[str, Any], blobs: Blobs) -> Result:
+    """A frame in another transfer syntax."""
+    image = Source.of(arguments["source"]).image(tools, blobs[0])
+    target = arguments["target"]
+    codec = tools.encoder(target, image.format)
+    encoded = codec.encode(image, target, quality=arguments["quality"])
+    return {"form": asdict(encoded.format)}, [encoded.frame]
+
+
+Task: TypeAlias = Callable[[Toolbox, Mapping[str, Any], Blobs], Result]
+TASKS: Mapping[str, Task] = {task.__name__: task for task in (decode, transcode)}

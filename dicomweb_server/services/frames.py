@@ -1,0 +1,195 @@
+"""Frames of pixel data (PS3.18 10.4.1.1.6): ranges of the stored file, or decoded and encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from dicomweb_server.dicom import DicomError, PixelData, load_header
+from dicomweb_server.dicom.encode import swap_words
+from dicomweb_server.dicom.transfer_syntaxes import EXPLICIT_BIG, IMPLICIT_LITTLE
+from dicomweb_server.imaging import ImageFormat, pack, unpack
+from dicomweb_server.interfaces.index import Details, Index, InstanceRecord
+from dicomweb_server.isolation import Runner, Toolbox
+from dicomweb_server.isolation.tasks import Source
+from dicomweb_server.ps318.media_types import EXPLICIT_VR_LITTLE_ENDIAN, is_video
+from dicomweb_server.services import blobs
+from dicomweb_server.services.derived import DerivedCache
+from dicomweb_server.services.storages import Storages
+
+_NATIVE = EXPLICIT_VR_LITTLE_ENDIAN
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """The pixel data of an instance, and its header when somebody needs it."""
+
+    record: InstanceRecord
+    pixels: PixelData
+    details: Details = field(repr=False)
+
+    @cached_property
+    def attributes(self) -> Mapping[str, Any]:
+        """The header in the DICOM JSON model."""
+        return load_header(self.details.header)
+
+    @cached_property
+    def form(self) -> ImageFormat:
+        """How the pixels are encoded; raises `MissingAttributes`."""
+        return ImageFormat.of(dict(self.attributes), self.pixels.tag)
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the frames are not encapsulated."""
+        return not self.pixels.encapsulated
+
+    @property
+    def delivered_as(self) -> str:
+        """The transfer syntax in which stored frames go out: native ones always little endian."""
+        return _NATIVE if self.is_native else self.record.transfer_syntax
+
+    @property
+    def is_video(self) -> bool:
+        """Whether there is one stream instead of frames."""
+        return is_video(self.record.transfer_syntax)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameLimits:
+    """Bytes of a decoded frame at most, and the quality (1 to 100) of lossy encodings."""
+
+    size: int = 1 << 30
+    quality: int = 90
+
+
+class FrameService:
+    """Finds and reads frames, and has them decoded and encoded."""
+
+    def __init__(
+        self,
+        index: Index,
+        storages: Storages,
+        tools: Toolbox,
+        runner: Runner,
+        cache: DerivedCache,
+        limits: FrameLimits,
+    ) -> None:
+        self._index = index
+        self._storages = storages
+        self._tools = tools
+        self._cache = cache
+        self.runner = runner
+        self.limits = limits
+
+    def image(self, record: InstanceRecord) -> StoredImage | None:
+        """The pixel data of an instance; None when it has none, or is gone."""
+        details = self._index.details(record.row)
+        if details is None or details.pixel_data is None:
+            return None
+        return StoredImage(record, PixelData.from_bytes(details.pixel_data), details)
+
+    # --- as stored -------------------------------------------------------------------------
+
+    def stored(self, image: StoredImage, number: int) -> bytes:
+        """The bytes of a frame, counted from 1: one read of the file for each of its fragments.
+
+        Raises `NoSuchFrame`.
+        """
+        data = b"".join(self._raw(image, number))
+        if not image.is_native:
+            return data
+        if image.record.transfer_syntax == EXPLICIT_BIG:
+            data = self._little_endian(image, data)
+        bits = image.pixels.bit_offset(number)
+        if bits or image.pixels.frame_bits % 8:
+            return pack(unpack(data, image.form, bit_offset=bits))
+        return data
+
+    def stored_pieces(self, image: StoredImage, number: int) -> Iterator[bytes]:
+        """As `stored`, in pieces where the file has the bytes as they are sent."""
+        big = image.record.transfer_syntax == EXPLICIT_BIG
+        if image.is_native and (big or image.pixels.frame_bits % 8):
+            return iter((self.stored(image, number),))
+        return self._raw(image, number)
+
+    def _raw(self, image: StoredImage, number: int) -> Iterator[bytes]:
+        read = blobs.data_reader(self._storages, image.record)
+        for part in image.pixels.frame(number):
+            yield from blobs.stream_range(read, part.offset, part.length)
+
+    def stored_size(self, image: StoredImage, number: int) -> int:
+        """Bytes of `stored`; raises `NoSuchFrame`."""
+        if image.is_native:
+            image.pixels.frame(number)
+            return -(-image.pixels.frame_bits // 8)
+        return sum(part.length for part in image.pixels.frame(number))
+
+    def _little_endian(self, image: StoredImage, data: bytes) -> bytes:
+        word = image.form.allocated // 8
+        # Frames of bytes in OW are swapped in pairs (PS3.5 A.3, 8.1.1).
+        if word == 1 and image.pixels.vr == "OW":
+            word = 2
+        return swap_words(data, word) if word > 1 else data
+
+    # --- decoded and encoded ---------------------------------------------------------------
+
+    def targets(self, image: StoredImage) -> Sequence[str]:
+        """Transfer syntaxes beside `delivered_as` in which frames can be had, native first."""
+        if image.is_video or not self._readable(image):
+            return ()
+        try:
+            form = image.form
+        except DicomError:
+            return ()
+        native = () if image.is_native else (_NATIVE,)
+        encodable = {
+            uid
+            for codec in self._tools.codecs
+            for uid in codec.encodes
+            if codec.can_encode(uid, form)
+        }
+        return (*native, *sorted(encodable - {image.record.transfer_syntax}))
+
+    def _readable(self, image: StoredImage) -> bool:
+        if image.is_native:
+            return True
+        return any(image.record.transfer_syntax in codec.decodes for codec in self._tools.codecs)
+
+    def source(self, image: StoredImage, number: int) -> Source:
+        """How the bytes of `stored` are to be understood; raises `DicomError` for bombs."""
+        form = image.form
+        if form.array_bytes > self.limits.size:
+            raise DicomError(
+                f"A frame of {form.rows} x {form.columns} pixels has {form.array_bytes >> 20} MiB; "
+                f"possible are {self.limits.size >> 20} (MaximumFrameSizeMB)."
+            )
+        return Source(form, "" if image.is_native else image.record.transfer_syntax)
+
+    def frame(self, image: StoredImage, number: int, syntax: str) -> bytes:
+        """A frame in a transfer syntax of `targets`, or `delivered_as`.
+
+        Raises:
+            NoSuchFrame: there is no such frame.
+            DicomError: it cannot be decoded or encoded.
+        """
+        if syntax == image.delivered_as:
+            return self.stored(image, number)
+        image.pixels.frame(number)
+        name = f"{number} {syntax} {self.limits.quality}"
+        return self._cache.get(
+            image.record.blob, name, lambda: self.transcoded(image, number, syntax)[0]
+        )
+
+    def transcoded(self, image: StoredImage, number: int, syntax: str) -> tuple[bytes, ImageFormat]:
+        """A frame in another transfer syntax, and the format that it has there."""
+        source = self.source(image, number)
+        data = self.stored(image, number)
+        arguments: dict[str, Any] = {"source": source.as_document()}
+        if syntax in (_NATIVE, IMPLICIT_LITTLE):
+            told, frame = self.runner.run("decode", arguments, data)
+        else:
+            arguments |= {"target": syntax, "quality": self.limits.quality}
+            told, frame = self.runner.run("transcode", arguments, data)
+        return frame, ImageFormat(**told["form"])

@@ -1,0 +1,62 @@
+"""Options of everything that touches pixels, and the services put together from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dicomweb_server.config import Config, Option, whole
+from dicomweb_server.interfaces.index import Index
+from dicomweb_server.isolation import Inline, Limits, Pool, Runner, Toolbox
+from dicomweb_server.reference_options import LOSSY_QUALITY
+from dicomweb_server.services.derived import CACHE_SIZE, DerivedCache
+from dicomweb_server.services.frames import FrameLimits, FrameService
+from dicomweb_server.services.storages import Storages
+from dicomweb_server.settings import INDEX_DIRECTORY, STORAGE_DIRECTORY
+
+PROCESSES = Option(
+    "CodecProcesses",
+    2,
+    "Processes of each worker that decode, encode and render frames, started when they are needed; "
+    "0: the worker does it itself, and what a damaged frame does to a codec it does to the worker.",
+    whole(0, 64),
+)
+MEMORY = Option(
+    "CodecMemoryMB",
+    2048,
+    "MiB of memory that such a process may take for a frame; 0: no limit.",
+    whole(0),
+)
+SECONDS = Option(
+    "CodecSeconds", 20, "Seconds that such a process may take for a frame.", whole(1, 600)
+)
+FRAME_SIZE = Option(
+    "MaximumFrameSizeMB",
+    1024,
+    "Most MiB that one decoded frame may have; larger ones are sent as they are stored only.",
+    whole(1),
+)
+OPTIONS = (PROCESSES, MEMORY, SECONDS, FRAME_SIZE, CACHE_SIZE)
+
+
+def frame_cache(config: Config) -> DerivedCache:
+    """The cache of what is made from frames."""
+    folder = config.path(config[INDEX_DIRECTORY] or config[STORAGE_DIRECTORY])
+    return DerivedCache(folder / "cache" / "frames", config[CACHE_SIZE] << 20)
+
+
+def runner(config: Config, tools: Toolbox, values: Mapping[str, Any]) -> Runner:
+    """What runs tasks on frames; `values`: of the options that codecs and renderers declare."""
+    if not config[PROCESSES]:
+        return Inline(tools)
+    limits = Limits(config[MEMORY] << 20, config[SECONDS])
+    return Pool(tools, config[PROCESSES], limits, values)
+
+
+def frames(
+    config: Config, index: Index, storages: Storages, tools: Toolbox, values: Mapping[str, Any]
+) -> FrameService:
+    """The service of frames."""
+    limits = FrameLimits(config[FRAME_SIZE] << 20, config[LOSSY_QUALITY])
+    cache = storages.derived or frame_cache(config)
+    return FrameService(index, storages, tools, runner(config, tools, values), cache, limits)

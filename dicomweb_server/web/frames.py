@@ -1,0 +1,216 @@
+"""Retrieve Frames (PS3.18 10.4.1.1.6, 10.4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from flask import Response, g
+
+from dicomweb_server.dicom import NoSuchFrame
+from dicomweb_server.dicom.transfer_syntaxes import is_uid
+from dicomweb_server.http.access import current_context
+from dicomweb_server.http.answers import choose, ranged_answer, stream_answer
+from dicomweb_server.http.conditions import not_modified, with_etag
+from dicomweb_server.http.errors import HttpError
+from dicomweb_server.ps318.accept import Match, Offer
+from dicomweb_server.ps318.errors import NotAcceptable
+from dicomweb_server.ps318.media_types import (
+    DEFAULT_TRANSFER_SYNTAXES,
+    OCTET_STREAM,
+    format_media_type,
+    media_type_of,
+)
+from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
+from dicomweb_server.ps318.paths import Resource, parse_frame_list
+from dicomweb_server.services.frames import FrameService, StoredImage
+from dicomweb_server.web import body
+from dicomweb_server.web.resources import base, located, missing, note, patients, tag_of_records
+
+
+def frames(resource: Resource, listed: str | None) -> Response:
+    """Frames of an instance; all of them when none is listed."""
+    numbers = None if listed is None else parse_frame_list(listed)
+    image = find_image(resource)
+    service = current_context().services.frames
+    if numbers is None:
+        numbers = tuple(range(1, image.pixels.number_of_frames + 1))
+    _refuse_video(image, resource)
+    _check_numbers(image, numbers)
+    form = _form(service, image, len(numbers))
+    body.set_timeout()
+    answer = _answer(service, image, resource, numbers, form)
+    return located(answer, resource.frames(() if listed is None else numbers))
+
+
+def find_image(resource: Resource) -> StoredImage:
+    """The pixel data of the one instance that a resource names; raises `HttpError`."""
+    context = current_context()
+    found = list(context.services.retrieve.records(resource, g.scope))
+    if not found:
+        raise missing(resource)
+    note(resource, found)
+    if len(found) > 1:
+        raise HttpError(
+            409, f"{patients(found)} have an instance {resource.instance} each; which is meant?"
+        )
+    image = context.services.frames.image(found[0])
+    if image is None:
+        raise HttpError(404, f"{resource.path} has no pixel data, so it has no frames")
+    return image
+
+
+def _check_numbers(image: StoredImage, numbers: Sequence[int]) -> None:
+    try:
+        for number in numbers:
+            image.pixels.frame(number)
+    except NoSuchFrame as error:
+        raise HttpError(404, str(error)) from error
+
+
+def _refuse_video(image: StoredImage, resource: Resource) -> None:
+    if image.is_video:
+        raise NotAcceptable(
+            f"The frames of a video ({image.record.transfer_syntax}) cannot be had one by one. "
+            f"Possible: the whole stream at {resource.rendered()} or {resource.bulk(['7fe00010'])},"
+            f" ranges of bytes (Range) included."
+        )
+
+
+# --- what is sent -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How the frames go out."""
+
+    syntax: str
+    multipart: bool
+
+    @property
+    def media_type(self) -> str:
+        return media_type_of(self.syntax)
+
+    @property
+    def content_type(self) -> str:
+        """With the transfer syntax (PS3.18 8.7.3.5); what no UID names must not reach a header."""
+        named = [("transfer-syntax", self.syntax)] if is_uid(self.syntax) else []
+        return format_media_type(self.media_type, named)
+
+
+def _form(service: FrameService, image: StoredImage, count: int) -> _Form:
+    """The stored form when the client takes it, so that nothing is transcoded needlessly.
+
+    A client that takes anything gets what every client understands: native frames.
+    """
+    syntax = image.delivered_as
+    one = count == 1
+    stored = _offers((syntax,), one=one, as_stored=True)
+    try:
+        match = choose(stored)
+    except NotAcceptable:
+        match = None
+    if match is not None and (image.is_native or _is_meant(match)):
+        return _Form(syntax, match.offer.multipart)
+    others = _offers(tuple(service.targets(image)), one=one, as_stored=False)
+    match = choose((*others, *stored))
+    syntaxes = match.offer.transfer_syntaxes
+    chosen = next(iter(syntaxes)) if isinstance(syntaxes, frozenset) else syntax
+    return _Form(chosen, match.offer.multipart)
+
+
+def _is_meant(match: Match) -> bool:
+    """Whether the client named the form, or a choice of forms, and not just anything."""
+    if match.transfer_syntax is not None:
+        return True
+    essence = match.media_range.essence
+    if essence == "multipart/related":
+        essence = match.media_range.get("type") or "*/*"
+    return "*" not in essence
+
+
+@lru_cache(maxsize=256)
+def _offers(syntaxes: tuple[str, ...], *, one: bool, as_stored: bool) -> tuple[Offer, ...]:
+    """Each syntax as multipart, and as a single part when one frame is asked for.
+
+    Where a media type has several syntaxes, its default comes first (PS3.18 8.7.3.3).
+    """
+    ordered = sorted(syntaxes, key=_not_default)
+    return tuple(
+        Offer(media_type_of(uid), multipart, frozenset({uid}), as_stored)
+        for uid in ordered
+        for multipart in ((True, False) if one else (True,))
+    )
+
+
+def _not_default(uid: str) -> tuple[bool, bool]:
+    media_type = media_type_of(uid)
+    return media_type != OCTET_STREAM, DEFAULT_TRANSFER_SYNTAXES.get(media_type) != uid
+
+
+def _answer(
+    service: FrameService,
+    image: StoredImage,
+    resource: Resource,
+    numbers: Sequence[int],
+    form: _Form,
+) -> Response:
+    how = ("parts" if form.multipart else "one", form.syntax, str(service.limits.quality))
+    etag = tag_of_records([image.record], *how, ",".join(map(str, numbers)))
+    cached = not_modified(etag, weak=form.multipart)
+    if cached is not None:
+        return cached
+    if not form.multipart:
+        data = service.frame(image, numbers[0], form.syntax)
+        return ranged_answer(
+            lambda offset, length: iter((data[offset : offset + length],)),
+            len(data),
+            form.content_type,
+            etag,
+        )
+    parts = _Parts(service, image, form, MultipartEncoder(), base(), resource)
+    answer = stream_answer(
+        parts.all(numbers),
+        parts.encoder.content_type(form.media_type),
+        length=parts.length(numbers) if form.syntax == image.delivered_as else None,
+    )
+    return with_etag(answer, etag, weak=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Writes frames as parts; while they are sent there is no request to ask any more."""
+
+    service: FrameService
+    image: StoredImage
+    form: _Form
+    encoder: MultipartEncoder
+    base: str
+    resource: Resource
+
+    def _head(self, number: int, size: int) -> bytes:
+        location = f"{self.base}{self.resource.frames([number])}"
+        return self.encoder.part_header(self.form.content_type, size, content_location=location)
+
+    def length(self, numbers: Sequence[int]) -> int:
+        """Bytes of the whole message with stored frames."""
+        sizes = [self.service.stored_size(self.image, number) for number in numbers]
+        heads = (
+            (self._head(number, size), size) for number, size in zip(numbers, sizes, strict=True)
+        )
+        return self.encoder.content_length(heads)
+
+    def all(self, numbers: Sequence[int]) -> Iterator[bytes]:
+        """The message; one frame after the other is read or made."""
+        stored = self.form.syntax == self.image.delivered_as
+        for number in numbers:
+            if stored:
+                yield self._head(number, self.service.stored_size(self.image, number))
+                yield from self.service.stored_pieces(self.image, number)
+            else:
+                data = self.service.frame(self.image, number, self.form.syntax)
+                yield self._head(number, len(data))
+                yield data
+            yield PART_END
+        yield self.encoder.closing()
