@@ -16,7 +16,13 @@ from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import Found, Index
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.errors import BadRequest, PayloadTooLarge
-from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
+from dicomweb_server.ps318.query_model import (
+    Condition,
+    Query,
+    QueryLevel,
+    all_match,
+    sharing_items,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +106,15 @@ class SearchService:
         return sum(1 for _ in self._matching(query, rest, scope))
 
     def _rest(self, query: Query) -> list[Condition]:
-        """The conditions that the index does not answer itself."""
-        return [c for c in query.conditions if not self._index.answers(c, query.level)]
+        """The conditions that the index does not answer itself.
+
+        It answers each alone, so it cannot tell whether the same item fulfils two.
+        """
+        shared = sharing_items(query.conditions)
+        return [c for c in query.conditions if c in shared or not self._answers(c, query)]
+
+    def _answers(self, condition: Condition, query: Query) -> bool:
+        return self._index.answers(condition, query.level)
 
     def _matches(self, query: Query, scope: Scope) -> list[bytes]:
         rest = self._rest(query)
@@ -126,7 +139,7 @@ class SearchService:
 
     def _matching(self, query: Query, rest: Sequence[Condition], scope: Scope) -> Iterator[_Match]:
         """Each match of which any instance fulfils the rest, before paging."""
-        indexed = tuple(c for c in query.conditions if c not in rest)
+        indexed = tuple(c for c in query.conditions if self._answers(c, query))
         narrowed = replace(query, conditions=indexed, limit=None, offset=0)
         done = -1
         for count, (found, header) in enumerate(self._index.scan(narrowed, scope), 1):
@@ -139,7 +152,7 @@ class SearchService:
                 )
             if found.row != done:
                 attributes = load_header(header)
-                if all(condition.matches(attributes) for condition in rest):
+                if all_match(rest, attributes):
                     done = found.row
                     yield _Match(found, partial(dict, attributes))
 

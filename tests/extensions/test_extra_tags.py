@@ -178,6 +178,18 @@ def test_the_index_and_the_headers_agree(running):
     answers_every_case(client)
 
 
+@pytest.mark.parametrize(
+    ("step", "code", "expected"), [("S2", "CS2", "AB"), ("S1", "CS2", ""), ("S1", "CS1", "A")]
+)
+def test_keys_of_one_sequence_hold_for_one_item(running, step, code, expected):
+    """The index narrows the search, and the headers of what is left decide."""
+    client = running(EXTRA | {"SearchScanLimit": 2})
+    client.stored(*ARCHIVE)
+    keys = {"00400275.00400009": step, "00400275.00400008.00080100": code}
+    for level in ("/studies", "/series", "/instances"):
+        assert patients(client, level, keys) == expected
+
+
 def test_limits_counts_and_patients_see_them(running):
     client = running(EXTRA | NO_SCAN)
     client.stored(*ARCHIVE)
