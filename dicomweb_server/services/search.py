@@ -18,6 +18,7 @@ from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.errors import BadRequest, PayloadTooLarge
 from dicomweb_server.ps318.query_model import (
     Condition,
+    Order,
     Query,
     QueryLevel,
     all_match,
@@ -66,8 +67,16 @@ class _Match:
 class SearchService:
     """Answers queries of all levels."""
 
-    def __init__(self, index: Index, dictionary: TagDictionary, limits: SearchLimits) -> None:
+    def __init__(
+        self,
+        index: Index,
+        dictionary: TagDictionary,
+        limits: SearchLimits,
+        main: frozenset[str] = frozenset(),
+    ) -> None:
+        """`main`: the main attributes, to say which of them results can be sorted by."""
         self._index = index
+        self._main = main
         self._dictionary = dictionary
         self._limits = limits
 
@@ -93,11 +102,15 @@ class SearchService:
     def _check_order(self, query: Query) -> None:
         for order in query.order:
             if not self._index.sorts(order, query.level):
+                possible = ", ".join(self._sortable(query.level))
                 raise BadRequest(
                     f"results of the level {query.level} cannot be sorted by "
-                    f"{self._name(order.tag)}; possible are indexed attributes of the level and of "
-                    f"those above it, such as StudyDate and PatientName"
+                    f"{self._name(order.tag)}; possible are {possible}"
                 )
+
+    def _sortable(self, level: QueryLevel) -> list[str]:
+        tags = self._main | sets.COUNTS
+        return sorted(self._name(tag) for tag in tags if self._index.sorts(Order(tag), level))
 
     def _total(self, query: Query, scope: Scope) -> int:
         rest = self._rest(query)

@@ -208,6 +208,49 @@ def test_they_come_with_matches_that_ask_for_them(running):
     assert values([series], "00180060") == ["120"]
 
 
+@pytest.mark.parametrize(
+    ("level", "order", "expected"),
+    [
+        ("/studies", "EthnicGroup,-PatientID", "ADCB"),
+        ("/studies", "-NameOfPhysiciansReadingStudy,PatientID", "ABCD"),
+        ("/series", "KVP,PatientID", "BACD"),
+        ("/series", "-KVP,-PatientID", "CABD"),
+        ("/instances", "SliceThickness,-PatientID", "ABDC"),
+        ("/instances", "-ContentDate,PatientID", "BACD"),
+        ("/instances", "-00091001,PatientID", "CABD"),
+        ("/instances", "EthnicGroup,IrradiationEventUID,PatientID", "ABCD"),
+    ],
+)
+def test_results_are_sorted_by_them(running, level, order, expected):
+    client = running(EXTRA | NO_SCAN)
+    client.stored(*ARCHIVE)
+    found = client.found(level, orderby=order, includefield="PatientID")
+    assert "".join(values(found, "00100020")) == expected
+
+
+def test_who_sees_less_gets_it_sorted_too(running):
+    running(EXTRA).stored(*ARCHIVE)
+    client = running(EXTRA | RULES)
+    bob = {"Authorization": "Basic Ym9iOnNlY3JldA=="}
+    for path in ("/studies?orderby=CurrentPatientLocation", "/patients?orderby=-PatientName"):
+        assert values(client.get(path, **bob).json, "00100020") == ["A"]
+
+
+def test_what_cannot_be_sorted_by_is_refused(running):
+    running(DICTIONARY).stored(*ARCHIVE)
+    client = running(EXTRA)
+    for path in ("/studies?orderby=EthnicGroup", "/studies?orderby=KVP"):
+        answer = client.get(path)
+        assert answer.status_code == 400
+        assert "PatientBirthDate, PatientID" in answer.json["Details"]
+    assert sum(1 for _ in index_of(client).fill()) == 4
+    assert client.get("/studies?orderby=EthnicGroup").status_code == 200
+    refused = client.get("/series?orderby=RequestAttributesSequence")
+    assert refused.status_code == 400
+    assert "KVP" in refused.json["Details"]
+    assert client.get("/studies?orderby=KVP").status_code == 400  # of which series?
+
+
 # --- what changes --------------------------------------------------------------------------
 
 
