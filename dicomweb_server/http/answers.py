@@ -20,6 +20,7 @@ from dicomweb_server.http.errors import HttpError
 from dicomweb_server.ps318.accept import Match, Offer, negotiate
 from dicomweb_server.ps318.charsets import negotiate_charset
 from dicomweb_server.ps318.media_types import format_media_type
+from dicomweb_server.services.metadata import compressed_pieces
 from dicomweb_server.settings import COMPRESSION
 
 _COMPRESS_FROM = 2048
@@ -217,6 +218,16 @@ def stream_answer(
     if length is not None:
         answer.content_length = length
     answer.headers["Cache-Control"] = PRIVATE
+    return answer
+
+
+def text_answer(pieces: Iterator[bytes], content_type: str) -> Response:
+    """A text that is made, and compressed for who accepts it, while it is sent."""
+    packed = accepts_gzip()
+    answer = stream_answer(compressed_pieces(pieces) if packed else pieces, content_type)
+    answer.headers["Vary"] = VARY
+    if packed:
+        answer.headers["Content-Encoding"] = "gzip"
     return answer
 
 
