@@ -27,7 +27,8 @@ _COMPRESS_FROM = 2048
 _BLOCK = 1 << 18
 _ALONE = 1 << 16
 _READ = 1 << 22
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
+# Names of units have no case (RFC 9110, 14.1); longer numbers would only cost time.
+_RANGE = re.compile(r"bytes=([0-9]{0,40})-([0-9]{0,40})\Z", re.IGNORECASE)
 
 
 def choose(offers: Sequence[Offer]) -> Match:
@@ -207,7 +208,10 @@ def _sender(length: int | None) -> Callable[[LocalFile], Iterator[bytes]]:
 def stream_answer(
     pieces: Iterable[Piece], content_type: str, *, length: int | None = None
 ) -> Response:
-    """An answer that is made while it is sent. The first piece is made before the headers go."""
+    """An answer that is made while it is sent. The first piece is made before the headers go.
+
+    It has no ranges (RFC 9110, 14.3): a second request would make it anew.
+    """
     iterator = iter(pieces)
     first = next(iterator, b"")
     answer = Response(
@@ -218,6 +222,7 @@ def stream_answer(
     if length is not None:
         answer.content_length = length
     answer.headers["Cache-Control"] = PRIVATE
+    answer.headers["Accept-Ranges"] = "none"
     return answer
 
 
