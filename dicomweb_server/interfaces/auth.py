@@ -21,15 +21,22 @@ class AuthenticationFailed(Exception):
     """The credentials are meant for this authenticator and are wrong (HTTP 401).
 
     `challenge` is sent in place of the authenticator's usual one, for example to say that a token
-    has expired.
+    has expired. `user` is the name that was tried, if one was: it goes into the audit log, so it
+    MUST NOT be anything secret.
     """
 
     def __init__(
-        self, message: str, retry_after: int | None = None, *, challenge: str | None = None
+        self,
+        message: str,
+        retry_after: int | None = None,
+        *,
+        challenge: str | None = None,
+        user: str = "",
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.challenge = challenge
+        self.user = user
 
 
 class AuthenticationUnavailable(Exception):
