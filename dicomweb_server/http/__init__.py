@@ -16,6 +16,7 @@ from dicomweb_server.http.answers import (
     stream_answer,
 )
 from dicomweb_server.http.conditions import not_modified, with_etag
+from dicomweb_server.http.description import describes
 from dicomweb_server.http.errors import HttpError
 from dicomweb_server.http.touched import is_noting, note_touched
 from dicomweb_server.http.urls import base_url
@@ -30,6 +31,7 @@ __all__ = [
     "current_context",
     "current_identity",
     "current_scope",
+    "describes",
     "file_answer",
     "is_noting",
     "json_answer",

@@ -10,7 +10,7 @@ from flask import current_app, g
 from dicomweb_server.context import ServerContext
 from dicomweb_server.http.errors import HttpError
 from dicomweb_server.interfaces.auth import NOTHING, Action, Identity, Scope
-from dicomweb_server.ps318.query_model import QueryLevel
+from dicomweb_server.ps318.query_model import QueryLevel, sharing_items
 
 F = TypeVar("F", bound=Callable[..., Any])
 CONTEXT_KEY = "dicomweb_server"
@@ -65,6 +65,12 @@ def scope_of(action: Action) -> Scope:
 def _certain(scope: Scope) -> Scope:
     """The scope; raises ValueError if the index could not tell what lies inside."""
     index = current_context().index
+    for conditions in scope.any_of:
+        if shared := sharing_items(conditions):
+            raise ValueError(
+                f"the index cannot tell whether the same item of {shared[0].tag} fulfils two "
+                f"conditions, which a scope names"
+            )
     for condition in scope.conditions():
         if not index.answers(condition, QueryLevel.STUDY):
             filled = ", before `dicomweb-server reindex --tags` ran"

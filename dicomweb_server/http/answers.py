@@ -20,13 +20,15 @@ from dicomweb_server.http.errors import HttpError
 from dicomweb_server.ps318.accept import Match, Offer, negotiate
 from dicomweb_server.ps318.charsets import negotiate_charset
 from dicomweb_server.ps318.media_types import format_media_type
+from dicomweb_server.services.metadata import compressed_pieces
 from dicomweb_server.settings import COMPRESSION
 
 _COMPRESS_FROM = 2048
 _BLOCK = 1 << 18
 _ALONE = 1 << 16
 _READ = 1 << 22
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
+# Names of units have no case (RFC 9110, 14.1); longer numbers would only cost time.
+_RANGE = re.compile(r"bytes=([0-9]{0,40})-([0-9]{0,40})\Z", re.IGNORECASE)
 
 
 def choose(offers: Sequence[Offer]) -> Match:
@@ -206,7 +208,10 @@ def _sender(length: int | None) -> Callable[[LocalFile], Iterator[bytes]]:
 def stream_answer(
     pieces: Iterable[Piece], content_type: str, *, length: int | None = None
 ) -> Response:
-    """An answer that is made while it is sent. The first piece is made before the headers go."""
+    """An answer that is made while it is sent. The first piece is made before the headers go.
+
+    It has no ranges (RFC 9110, 14.3): a second request would make it anew.
+    """
     iterator = iter(pieces)
     first = next(iterator, b"")
     answer = Response(
@@ -217,6 +222,17 @@ def stream_answer(
     if length is not None:
         answer.content_length = length
     answer.headers["Cache-Control"] = PRIVATE
+    answer.headers["Accept-Ranges"] = "none"
+    return answer
+
+
+def text_answer(pieces: Iterator[bytes], content_type: str) -> Response:
+    """A text that is made, and compressed for who accepts it, while it is sent."""
+    packed = accepts_gzip()
+    answer = stream_answer(compressed_pieces(pieces) if packed else pieces, content_type)
+    answer.headers["Vary"] = VARY
+    if packed:
+        answer.headers["Content-Encoding"] = "gzip"
     return answer
 
 

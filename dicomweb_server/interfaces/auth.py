@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dicomweb_server.interfaces.provider import Provider
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.matching import OneOf
-from dicomweb_server.ps318.query_model import Condition
+from dicomweb_server.ps318.query_model import Condition, all_match
 
 if TYPE_CHECKING:
     from flask import Request
@@ -21,15 +21,22 @@ class AuthenticationFailed(Exception):
     """The credentials are meant for this authenticator and are wrong (HTTP 401).
 
     `challenge` is sent in place of the authenticator's usual one, for example to say that a token
-    has expired.
+    has expired. `user` is the name that was tried, if one was: it goes into the audit log, so it
+    MUST NOT be anything secret.
     """
 
     def __init__(
-        self, message: str, retry_after: int | None = None, *, challenge: str | None = None
+        self,
+        message: str,
+        retry_after: int | None = None,
+        *,
+        challenge: str | None = None,
+        user: str = "",
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.challenge = challenge
+        self.user = user
 
 
 class AuthenticationUnavailable(Exception):
@@ -66,9 +73,10 @@ class Scope:
     `everything`, or the studies that fulfil all conditions of at least one of the sets in
     `any_of`; without a set it is nothing. A condition means what it means in a search for studies,
     so one on an attribute of a series or instance is fulfilled by any child; it MUST be one that
-    the index `answers` at the study level. A study is inside as a whole, unless `series` names
-    those that are: then its other series are not there, though what is told of the study itself
-    (counts, modalities) stays true of all of it.
+    the index `answers` at the study level, and no two of a set may look into the same sequence,
+    since an index cannot tell whether the same item fulfils both. A study is inside as a whole,
+    unless `series` names those that are: then its other series are not there, though what is told
+    of the study itself (counts, modalities) stays true of all of it.
     """
 
     everything: bool
@@ -110,7 +118,7 @@ class Scope:
         if self.series and not _series_condition(self.series).matches(attributes):
             return False
         own = {**attributes, **_computed(attributes)}
-        return any(all(each.matches(own) for each in conditions) for conditions in self.any_of)
+        return any(all_match(conditions, own) for conditions in self.any_of)
 
     def of_series(self) -> Conditions:
         """What instances must fulfil beyond belonging to a study that is inside."""

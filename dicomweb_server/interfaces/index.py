@@ -221,7 +221,12 @@ class Index(Provider, ABC):
 
     @abstractmethod
     def answers(self, condition: Condition, level: QueryLevel) -> bool:
-        """Whether `search` evaluates the condition itself; the service filters the others."""
+        """Whether `search` evaluates the condition itself; the service filters the others.
+
+        It says so of the condition alone. Of two that look into the same sequence, the service
+        finds out whether the same item fulfils them (PS3.4, C.2.2.2.6): `scan` MUST NOT lose a
+        match whose item does.
+        """
 
     def keeps(self, condition: Condition, level: QueryLevel) -> bool:
         """Whether `answers` will be True as soon as `fill` did its work; MUST NOT need a database.

@@ -39,7 +39,8 @@ class RequestSummary:
 
     `user` is "" for somebody who did not log in, and names the link of somebody who came by one.
     `route` is the pattern that the path fits, "" for none; `action` is None then. Neither query
-    strings nor bodies are told.
+    strings nor bodies are told. `tried` is the name under which somebody could not log in: it is
+    whatever the client sent, without characters that cannot be printed, and no longer than 200.
     """
 
     time: datetime
@@ -55,3 +56,4 @@ class RequestSummary:
     status: int
     result: Result
     touched: tuple[Touched, ...]
+    tried: str = ""

@@ -6,6 +6,8 @@ Orthanc keeps in its database, so that metadata modes and searches agree with it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dicomweb_server.ps318.media_types import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -148,6 +150,11 @@ def creator_of(tag: str) -> str:
     """The tag of who reserved the block of a private element (PS3.5 7.8.1); "" for any other."""
     private = int(tag[3], 16) % 2 == 1 and tag[4:6] >= "10"
     return f"{tag[:4]}00{tag[4:6]}" if private else ""
+
+
+def creators_of(tags: Iterable[str]) -> frozenset[str]:
+    """The tags of who reserved the blocks of the private elements among the tags."""
+    return frozenset(filter(None, map(creator_of, tags)))
 
 
 _UNCOMPRESSED = frozenset(

@@ -20,7 +20,15 @@ from dicomweb_server.ps318.matching import (
     texts_of,
     to_prefix,
 )
-from dicomweb_server.ps318.query_model import Condition, IncludeFields, Match, Query, QueryLevel
+from dicomweb_server.ps318.query_model import (
+    Condition,
+    IncludeFields,
+    Match,
+    Query,
+    QueryLevel,
+    all_match,
+    sharing_items,
+)
 from dicomweb_server.ps318.query_parser import (
     AttributeDictionary,
     parse_include_fields,
@@ -42,12 +50,14 @@ __all__ = [
     "QueryLevel",
     "Range",
     "Wildcard",
+    "all_match",
     "fits",
     "fold",
     "name_texts",
     "parse_include_fields",
     "parse_query",
     "plain",
+    "sharing_items",
     "texts_of",
     "to_prefix",
 ]

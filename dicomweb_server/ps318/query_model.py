@@ -1,6 +1,7 @@
 """The public search language: a query as a tree of frozen dataclasses (PS3.18, 8.3.4, 10.6)."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -30,8 +31,8 @@ class Match:
     """One attribute and what it must be.
 
     `path`: tags as 8 upper-case hex digits, outermost first; more than one looks into sequences,
-    any item will do (PS3.4, C.2.2.2.6). `vr`: of the last tag. `creator`: who reserved the block of
-    a private last tag (PS3.5, 7.8.1), which may be another block in each data set; "" takes the
+    any item will do, but see `all_match`. `vr`: of the last tag. `creator`: who reserved the block
+    of a private last tag (PS3.5, 7.8.1), which may be another block in each data set; "" takes the
     tag as it is.
     """
 
@@ -58,7 +59,17 @@ class Match:
 
     def matches(self, attributes: Mapping[str, Any]) -> bool:
         """Whether a data set in the DICOM JSON model matches."""
-        return self.is_universal or self._matches_below(attributes, 0)
+        return all_match((self,), attributes)
+
+    def matches_at(self, attributes: Mapping[str, Any], depth: int) -> bool:
+        """Whether the data set or item that has the last tag, at a depth of the path, matches."""
+        element = attributes.get(self.tag_in(attributes, depth))
+        if isinstance(self.predicate, Moments):
+            times = texts_of(attributes.get(self.predicate.time_tag))
+            return self.predicate.holds(texts_of(element), times)
+        if self.vr == "SQ":  # it has items or none
+            return isinstance(self.predicate, IsEmpty) and not (element or {}).get("Value")
+        return self.matches_values(texts_of(element))
 
     def tag_in(self, attributes: Mapping[str, Any], depth: int = 0) -> str:
         """The tag at a depth of the path as the data set has it; "" if its block is not there."""
@@ -70,24 +81,45 @@ class Match:
                 return f"{tag[:4]}{block:02X}{tag[6:]}"
         return ""
 
-    def _matches_below(self, attributes: Mapping[str, Any], depth: int) -> bool:
-        element = attributes.get(self.tag_in(attributes, depth))
-        if depth == len(self.path) - 1:
-            if isinstance(self.predicate, Moments):
-                times = texts_of(attributes.get(self.predicate.time_tag))
-                return self.predicate.holds(texts_of(element), times)
-            if self.vr == "SQ":  # it has items or none
-                return isinstance(self.predicate, IsEmpty) and not (element or {}).get("Value")
-            return self.matches_values(texts_of(element))
-        items = element.get("Value") if element else None
-        if not isinstance(items, list) or not items:
-            return isinstance(self.predicate, IsEmpty)
-        return any(
-            isinstance(item, dict) and self._matches_below(item, depth + 1) for item in items
-        )
-
 
 Condition = Match
+
+
+def all_match(conditions: Iterable[Match], attributes: Mapping[str, Any]) -> bool:
+    """Whether a data set in the DICOM JSON model fulfils all conditions.
+
+    Those that lead through the same sequence must be fulfilled by the same item of it (PS3.4,
+    C.2.2.2.6), and so on for the sequences within.
+    """
+    return _hold([each for each in conditions if not each.is_universal], attributes, 0)
+
+
+def _hold(conditions: Sequence[Match], attributes: Mapping[str, Any], depth: int) -> bool:
+    inner: dict[str, list[Match]] = {}
+    for each in conditions:
+        if len(each.path) > depth + 1:
+            inner.setdefault(each.path[depth], []).append(each)
+        elif not each.matches_at(attributes, depth):
+            return False
+    return all(
+        _any_item_holds(attributes.get(tag), within, depth + 1) for tag, within in inner.items()
+    )
+
+
+def _any_item_holds(
+    element: Mapping[str, Any] | None, conditions: Sequence[Match], depth: int
+) -> bool:
+    items = element.get("Value") if element else None
+    if not isinstance(items, list) or not items:
+        return all(isinstance(each.predicate, IsEmpty) for each in conditions)
+    return any(isinstance(item, dict) and _hold(conditions, item, depth) for item in items)
+
+
+def sharing_items(conditions: Iterable[Match]) -> tuple[Match, ...]:
+    """The conditions that must be fulfilled by the same item of a sequence as another one."""
+    nested = [each for each in conditions if len(each.path) > 1 and not each.is_universal]
+    count = Counter(each.tag for each in nested)
+    return tuple(each for each in nested if count[each.tag] > 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,4 +175,4 @@ class Query:
 
     def matches(self, attributes: Mapping[str, Any]) -> bool:
         """Whether a data set in the DICOM JSON model fulfils all conditions."""
-        return all(each.matches(attributes) for each in self.conditions)
+        return all_match(self.conditions, attributes)

@@ -23,7 +23,7 @@ from dicomweb_server.reference_options import (
     OVERWRITE,
     STORE_MD5,
 )
-from dicomweb_server.services import limits, pixels
+from dicomweb_server.services import limits, main_tags, pixels
 from dicomweb_server.services.bulk import BulkService
 from dicomweb_server.services.frames import FrameService
 from dicomweb_server.services.ingest import IngestService
@@ -139,7 +139,12 @@ class Services:
                 filters=filters,
                 strict=config[STRICT_STORE],
             ),
-            search=SearchService(index, dictionary, _search_limits(config)),
+            search=SearchService(
+                index,
+                dictionary,
+                _search_limits(config),
+                main_tags.main_tags(config[EXTRA_MAIN_DICOM_TAGS], dictionary).all,
+            ),
             metadata=MetadataService(
                 index,
                 modes,

@@ -24,6 +24,7 @@ from dicomweb_server.dicom import JsonOptions, render
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import Index, InstanceRecord
 from dicomweb_server.interfaces.metadata import MetadataMode
+from dicomweb_server.ps318.attributes import creators_of
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services.folders import trim
 
@@ -101,7 +102,9 @@ class MetadataService:
 
         `fields`: tags to restrict the answer to, beside the UIDs that identify an instance.
         """
-        wanted = tuple(sorted({*fields, *_IDENTITY})) if fields else ()
+        # A private element says nothing without who reserved its block (PS3.5 7.8.1).
+        named = {*fields, *creators_of(fields), *_IDENTITY}
+        wanted = tuple(sorted(named)) if fields else ()
         mode = self.mode(resource)
         how = f"{mode.fingerprint} {self._options}"
         if resource.instance is not None:

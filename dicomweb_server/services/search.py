@@ -16,7 +16,14 @@ from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import Found, Index
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.errors import BadRequest, PayloadTooLarge
-from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
+from dicomweb_server.ps318.query_model import (
+    Condition,
+    Order,
+    Query,
+    QueryLevel,
+    all_match,
+    sharing_items,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +67,16 @@ class _Match:
 class SearchService:
     """Answers queries of all levels."""
 
-    def __init__(self, index: Index, dictionary: TagDictionary, limits: SearchLimits) -> None:
+    def __init__(
+        self,
+        index: Index,
+        dictionary: TagDictionary,
+        limits: SearchLimits,
+        main: frozenset[str] = frozenset(),
+    ) -> None:
+        """`main`: the main attributes, to say which of them results can be sorted by."""
         self._index = index
+        self._main = main
         self._dictionary = dictionary
         self._limits = limits
 
@@ -87,11 +102,15 @@ class SearchService:
     def _check_order(self, query: Query) -> None:
         for order in query.order:
             if not self._index.sorts(order, query.level):
+                possible = ", ".join(self._sortable(query.level))
                 raise BadRequest(
                     f"results of the level {query.level} cannot be sorted by "
-                    f"{self._name(order.tag)}; possible are indexed attributes of the level and of "
-                    f"those above it, such as StudyDate and PatientName"
+                    f"{self._name(order.tag)}; possible are {possible}"
                 )
+
+    def _sortable(self, level: QueryLevel) -> list[str]:
+        tags = self._main | sets.COUNTS
+        return sorted(self._name(tag) for tag in tags if self._index.sorts(Order(tag), level))
 
     def _total(self, query: Query, scope: Scope) -> int:
         rest = self._rest(query)
@@ -100,8 +119,15 @@ class SearchService:
         return sum(1 for _ in self._matching(query, rest, scope))
 
     def _rest(self, query: Query) -> list[Condition]:
-        """The conditions that the index does not answer itself."""
-        return [c for c in query.conditions if not self._index.answers(c, query.level)]
+        """The conditions that the index does not answer itself.
+
+        It answers each alone, so it cannot tell whether the same item fulfils two.
+        """
+        shared = sharing_items(query.conditions)
+        return [c for c in query.conditions if c in shared or not self._answers(c, query)]
+
+    def _answers(self, condition: Condition, query: Query) -> bool:
+        return self._index.answers(condition, query.level)
 
     def _matches(self, query: Query, scope: Scope) -> list[bytes]:
         rest = self._rest(query)
@@ -126,7 +152,7 @@ class SearchService:
 
     def _matching(self, query: Query, rest: Sequence[Condition], scope: Scope) -> Iterator[_Match]:
         """Each match of which any instance fulfils the rest, before paging."""
-        indexed = tuple(c for c in query.conditions if c not in rest)
+        indexed = tuple(c for c in query.conditions if self._answers(c, query))
         narrowed = replace(query, conditions=indexed, limit=None, offset=0)
         done = -1
         for count, (found, header) in enumerate(self._index.scan(narrowed, scope), 1):
@@ -139,7 +165,7 @@ class SearchService:
                 )
             if found.row != done:
                 attributes = load_header(header)
-                if all(condition.matches(attributes) for condition in rest):
+                if all_match(rest, attributes):
                     done = found.row
                     yield _Match(found, partial(dict, attributes))
 

@@ -129,6 +129,7 @@ def _log_in(context: ServerContext) -> Response | None:
         try:
             identity = authenticator.authenticate(request)
         except AuthenticationFailed as error:
+            g.tried = error.user
             instead = {authenticator.challenge(): error.challenge} if error.challenge else {}
             return _unauthorized(context, str(error), instead, error.retry_after)
         except AuthenticationUnavailable as error:

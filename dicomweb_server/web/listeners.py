@@ -15,6 +15,7 @@ from dicomweb_server.interfaces.requests import RequestSummary, Result
 from dicomweb_server.web.access import remote_address
 
 log = logging.getLogger(__name__)
+_LONGEST = 200
 
 
 def install_listeners(app: Flask, context: ServerContext) -> None:
@@ -57,7 +58,14 @@ def _summary(answer: Response) -> RequestSummary:
         status=answer.status_code,
         result=_result(answer.status_code),
         touched=all_touched(),
+        tried=_printable(g.get("tried", ""))[:_LONGEST],
     )
+
+
+def _printable(text: str) -> str:
+    """Nothing that a client sends may look like the end of a line, or move a cursor."""
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:_LONGEST])
+    return "".join(shown)
 
 
 def _result(status: int) -> Result:

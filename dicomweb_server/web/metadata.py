@@ -17,7 +17,7 @@ from dicomweb_server.http.answers import (
     choose_text,
     file_answer,
     json_answer,
-    stream_answer,
+    text_answer,
 )
 from dicomweb_server.http.conditions import not_modified, with_etag
 from dicomweb_server.http.touched import is_noting
@@ -26,7 +26,7 @@ from dicomweb_server.ps318.media_types import DICOM_JSON, DICOM_XML
 from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.ps318.query import parse_include_fields
-from dicomweb_server.services.metadata import Version, compressed_pieces
+from dicomweb_server.services.metadata import Version
 from dicomweb_server.web import body
 from dicomweb_server.web.resources import COUNTED, base, located, missing, note, resource_of
 
@@ -49,7 +49,7 @@ def metadata(resource: Resource) -> Response:
     if is_noting():
         note(resource, islice(context.index.instances(resource, g.scope), COUNTED))
     xml = form.offer.media_type == DICOM_XML
-    packed = not xml and accepts_gzip()
+    packed = accepts_gzip()
     etag = version.digest(form.content_type, "gzip" if packed else "")
     answer = not_modified(etag, weak=xml)
     if answer is None:
@@ -68,11 +68,7 @@ def _metadata_json(version: Version, form: TextForm, *, packed: bool) -> Respons
     if path is not None:
         with contextlib.suppress(FileNotFoundError):  # dropped to make room a moment ago
             return file_answer(path, form.content_type, encoding="gzip" if packed else "")
-    pieces = service.array(version)
-    answer = stream_answer(compressed_pieces(pieces) if packed else pieces, form.content_type)
-    if packed:
-        answer.headers["Content-Encoding"] = "gzip"
-    return answer
+    return text_answer(service.array(version), form.content_type)
 
 
 def _metadata_xml(version: Version, form: TextForm) -> Response:
@@ -89,4 +85,4 @@ def _metadata_xml(version: Version, form: TextForm) -> Response:
             yield head + document + PART_END
         yield encoder.closing()
 
-    return stream_answer(pieces(), encoder.content_type(DICOM_XML))
+    return text_answer(pieces(), encoder.content_type(DICOM_XML))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from dicomweb_server.http.access import current_context, requires
+from dicomweb_server.http.description import describes
 from dicomweb_server.http.errors import HttpError
 from dicomweb_server.interfaces.auth import Action
 
@@ -26,6 +27,7 @@ def patients_blueprint(*, read_only: bool) -> Blueprint:
     routes = Blueprint("patients", __name__)
 
     @routes.get("/patients/<patient>/protected")
+    @describes("Whether a patient is never recycled: 1 or 0", produces=("text/plain",))
     @requires(Action.ADMIN)
     def is_protected(patient: str) -> Response:
         found = current_context().services.protection.is_protected(patient)
@@ -37,6 +39,9 @@ def patients_blueprint(*, read_only: bool) -> Blueprint:
         return routes
 
     @routes.put("/patients/<patient>/protected")
+    @describes(
+        "Protect a patient, or no longer", produces=("text/plain",), consumes=("text/plain",)
+    )
     @requires(Action.ADMIN)
     def protect(patient: str) -> Response:
         given = request.stream.read(_LONGEST).decode("ascii", "replace").strip()

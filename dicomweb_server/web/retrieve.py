@@ -50,7 +50,9 @@ def _syntax(service: RetrieveService, resource: Resource) -> tuple[Offer, str | 
     many = Offer(DICOM, multipart=True, transfer_syntaxes=ANY, as_stored=True)
     offers = [many]
     if resource.instance is not None:
-        offers.append(Offer(DICOM, transfer_syntaxes=ANY, as_stored=True))
+        one = Offer(DICOM, transfer_syntaxes=ANY, as_stored=True)
+        # A range is of one file: multipart has none.
+        offers.insert(0 if "HTTP_RANGE" in request.environ else 1, one)
     offers.append(Offer(ZIP, transfer_syntaxes=ANY, as_stored=True))
     match = choose([*offers, _BULK_DATA])
     if match.transfer_syntax in (None, "*"):

@@ -10,7 +10,7 @@ from flask import Response, g, request
 
 from dicomweb_server.dicom.xml_model import to_native_xml
 from dicomweb_server.http.access import current_context
-from dicomweb_server.http.answers import TextForm, choose_text, json_answer, stream_answer
+from dicomweb_server.http.answers import TextForm, choose_text, json_answer, text_answer
 from dicomweb_server.http.conditions import refuse_match
 from dicomweb_server.http.urls import base_url
 from dicomweb_server.http.warning import warn, warn_of_ignored
@@ -82,4 +82,4 @@ def _xml(answers: Iterable[bytes], base: str, form: TextForm) -> Response:
             yield encoder.part_header(content_type, len(document)) + document + PART_END
         yield encoder.closing()
 
-    return stream_answer(pieces(), encoder.content_type(DICOM_XML))
+    return text_answer(pieces(), encoder.content_type(DICOM_XML))

@@ -49,6 +49,7 @@ def as_document(summary: RequestSummary) -> dict[str, Any]:
     document = {
         "time": summary.time.isoformat(timespec="milliseconds"),
         "user": summary.user,
+        "tried": summary.tried,
         "groups": list(summary.groups),
         "address": summary.address,
         "action": summary.action.value if summary.action else "",

@@ -142,10 +142,12 @@ class BasicAuthenticator(Authenticator):
         key = f"{request.environ.get('REMOTE_ADDR', '')} {user}"
         pause = self._failures.wait(key)
         if pause:
-            raise AuthenticationFailed("too many failures; try again later", int(pause) + 1)
+            raise AuthenticationFailed(
+                "too many failures; try again later", int(pause) + 1, user=user
+            )
         if not self._is_right(user, password):
             self._failures.failed(key)
-            raise AuthenticationFailed("user name or password is wrong")
+            raise AuthenticationFailed("user name or password is wrong", user=user)
         self._failures.succeeded(key)
         return Identity(user, authenticated=True)
 

@@ -9,7 +9,7 @@ from dicomweb_server.interfaces.auth import Conditions
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.errors import Ps318Error
 from dicomweb_server.ps318.matching import AnyOf, Equals
-from dicomweb_server.ps318.query import Condition, QueryLevel, parse_query
+from dicomweb_server.ps318.query import Condition, QueryLevel, parse_query, sharing_items
 
 _UNFIT = sets.COUNTS | {sets.INSTANCE_AVAILABILITY, sets.AVAILABLE_TRANSFER_SYNTAX_UID}
 """Attributes that an instance does not bring along, so that nobody could store by them."""
@@ -17,7 +17,14 @@ _UNFIT = sets.COUNTS | {sets.INSTANCE_AVAILABILITY, sets.AVAILABLE_TRANSFER_SYNT
 
 def conditions_of(studies: Studies, context: ServerContext) -> Conditions:
     """The conditions, all of which a study must fulfil; raises `ConfigError`."""
-    return tuple(_condition(name, alternatives, context) for name, alternatives in studies)
+    found = tuple(_condition(name, alternatives, context) for name, alternatives in studies)
+    if shared := sharing_items(found):
+        name = context.dictionary.keyword(shared[0].tag) or shared[0].tag
+        raise ConfigError(
+            f"Studies looks twice into {name}, and the index cannot tell whether the same item "
+            f"fulfils both; possible is one condition for each sequence"
+        )
+    return found
 
 
 def _condition(name: str, alternatives: tuple[str, ...], context: ServerContext) -> Condition:

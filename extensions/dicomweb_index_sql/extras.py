@@ -101,6 +101,11 @@ class Extras:
         key = Key(level, clean(name or ".".join(condition.path)), kind_of(condition.vr))
         return key if can_compare(key.kind, condition.predicate, nested=bool(inner)) else None
 
+    def key_to_sort(self, tag: str) -> Key | None:
+        """Where the values of an attribute are that results can be sorted by."""
+        level, vr = self._level.get(tag), self._dictionary.vr(tag)
+        return Key(level, tag, kind_of(vr)) if level and vr != "SQ" else None
+
     def resolved(self, condition: Condition) -> Condition:
         """The same condition, on what is kept if it can be."""
         key = None if condition.is_universal else self.key_of(condition)

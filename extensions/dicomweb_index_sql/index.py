@@ -5,19 +5,28 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
 
-from dicomweb_index_sql import copying, filling, maintenance, migration, patients, reads, search
+from dicomweb_index_sql import (
+    copying,
+    filling,
+    maintenance,
+    migration,
+    ordering,
+    patients,
+    reads,
+    search,
+)
 from dicomweb_index_sql.batches import write_batch
 from dicomweb_index_sql.conditions import answers
 from dicomweb_index_sql.extras import NO_EXTRAS, Extras
 from dicomweb_index_sql.group_commit import GroupCommit
 from dicomweb_index_sql.options import OPTIONS, open_database
-from dicomweb_index_sql.ordering import sorts
 from dicomweb_index_sql.reindexing import reindex
 from dicomweb_index_sql.schema import changes, instances, studies
 from dicomweb_index_sql.statements import chunks
@@ -118,7 +127,8 @@ class SqlIndex(Index):
         return filling.is_filled(self.database, self._extras)
 
     def _query(self, query: Query) -> Query:
-        return self._extras.of_query(query)
+        order = ordering.resolved(query.order, self._extras)
+        return self._extras.of_query(replace(query, order=order) if order else query)
 
     def _scope(self, scope: Scope) -> Scope:
         return self._extras.of_scope(scope)
@@ -128,7 +138,9 @@ class SqlIndex(Index):
         return search.run(self.database, asked, self._scope(scope), attributes=attributes)
 
     def sorts(self, order: Order, level: QueryLevel) -> bool:
-        return sorts(order, level)
+        if not ordering.sorts(order, level, self._extras):
+            return False
+        return ordering.sorts(order, level, NO_EXTRAS) or self._is_filled()
 
     def count(self, query: Query, scope: Scope) -> int:
         return search.count(self.database, self._query(query), self._scope(scope))

@@ -1,16 +1,86 @@
-"""Sorting by attributes that have a column."""
+"""Sorting by attributes that have a column, or whose values are kept (`extras`)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+
+from sqlalchemy import func, select
 
 from dicomweb_index_sql.columns import BY_TAG
 from dicomweb_index_sql.conditions import COUNTS, DEPTH, TABLES
+from dicomweb_index_sql.extras import LEVELS, Extras, Key
+from dicomweb_index_sql.schema import extra_values, patients, studies
+from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.query_model import Order, QueryLevel
 
+_P = QueryLevel.PATIENT
+_OF_PATIENTS = {
+    sets.NUMBER_OF_PATIENT_RELATED_STUDIES: func.count(),
+    sets.NUMBER_OF_PATIENT_RELATED_SERIES: func.sum(studies.c.series_count),
+    sets.NUMBER_OF_PATIENT_RELATED_INSTANCES: func.sum(studies.c.instance_count),
+}
 
-def column_of(tag: str) -> Any:
-    """The column that an attribute is sorted by."""
+
+@dataclass(frozen=True, slots=True)
+class KeptOrder(Order):
+    """Sorts by the values that are kept under a key."""
+
+    key: Key | None = None
+
+
+def sorts(order: Order, level: QueryLevel, extras: Extras) -> bool:
+    """Whether results of a level can be sorted so: by attributes of it and of those above."""
+    if level is _P:
+        return order.tag in _OF_PATIENTS or (order.tag in BY_TAG and order.tag in sets.MAIN[_P])
+    if order.tag in COUNTS:
+        return DEPTH[COUNTS[order.tag][0]] <= DEPTH[level]
+    if order.tag in BY_TAG:
+        return DEPTH[BY_TAG[order.tag].level] <= DEPTH[level]
+    key = extras.key_to_sort(order.tag)
+    return key is not None and DEPTH[key.level] <= DEPTH[level]
+
+
+def resolved(orders: Sequence[Order], extras: Extras) -> tuple[Order, ...]:
+    """The same orders, by what is kept where it has no column."""
+    return tuple(_resolved(order, extras) for order in orders)
+
+
+def _resolved(order: Order, extras: Extras) -> Order:
+    if order.tag in BY_TAG or order.tag in COUNTS or order.tag in _OF_PATIENTS:
+        return order
+    return KeptOrder(order.tag, order.descending, extras.key_to_sort(order.tag))
+
+
+def table_of(order: Order, level: QueryLevel) -> Any:
+    """The table whose rows have what is sorted by, or say where it is."""
+    if level is _P:
+        return patients
+    if isinstance(order, KeptOrder) and order.key:
+        return TABLES[order.key.level]
+    return _column(order.tag).table
+
+
+def clauses(orders: Sequence[Order], level: QueryLevel, visible: Sequence[Any] = ()) -> list[Any]:
+    """What stands in ORDER BY; the same on every database, whatever it thinks of NULL.
+
+    `visible`: what studies must fulfil that are counted for a patient.
+    """
+    listed = []
+    for order in orders:
+        value = _value(order, level, visible)
+        listed += [value.is_(None), value.desc() if order.descending else value]
+    return listed
+
+
+def _value(order: Order, level: QueryLevel, visible: Sequence[Any]) -> Any:
+    if isinstance(order, KeptOrder) and order.key:
+        return _kept(order.key)
+    return _of_patient(order.tag, visible) if level is _P else _column(order.tag)
+
+
+def _column(tag: str) -> Any:
     if tag in COUNTS:
         return COUNTS[tag][1]
     searchable = BY_TAG[tag]
@@ -18,17 +88,27 @@ def column_of(tag: str) -> Any:
     return TABLES[searchable.level].c[f"{searchable.column}{ending}"]
 
 
-def sorts(order: Order, level: QueryLevel) -> bool:
-    """Whether results of a level can be sorted so: by attributes of it and of those above."""
-    if order.tag in COUNTS:
-        return DEPTH[COUNTS[order.tag][0]] <= DEPTH[level]
-    return order.tag in BY_TAG and DEPTH[BY_TAG[order.tag].level] <= DEPTH[level]
+def _of_patient(tag: str, visible: Sequence[Any]) -> Any:
+    """The columns of patients are those of their studies: the first study says what it is."""
+    of_patient = studies.c.patient_row == patients.c.id
+    if tag in _OF_PATIENTS:
+        counted = select(_OF_PATIENTS[tag]).where(of_patient, *visible)
+        return counted.correlate(patients).scalar_subquery()
+    first = select(_column(tag)).where(of_patient, *visible).order_by(studies.c.id).limit(1)
+    return first.correlate(patients).scalar_subquery()
 
 
-def clauses(orders: tuple[Order, ...]) -> list[Any]:
-    """What stands in ORDER BY; the same on every database, whatever it thinks of NULL."""
-    listed = []
-    for order in orders:
-        column = column_of(order.tag)
-        listed += [column.is_(None), column.desc() if order.descending else column]
-    return listed
+def _kept(key: Key) -> Any:
+    """The first value that is kept."""
+    columns = extra_values.c
+    column = {"name": "text", "text": "folded", "long": "folded"}.get(key.kind, "text")
+    if key.kind in ("number", "single"):
+        column = "number"
+    row = TABLES[key.level]
+    first = select(columns[column]).where(
+        columns.level == LEVELS[key.level],
+        columns.owner == row.c.id,
+        columns.name == key.name,
+        columns.position == 0,
+    )
+    return first.correlate(row).scalar_subquery()

@@ -74,8 +74,8 @@ def _statement(form: _Form) -> Prepared:
     take = Parameters()
     for term in form.terms:
         clauses[term.level or level].append(clause_of(term, take))
-    sorted_by = [ordering.column_of(order.tag) for order in form.order]
-    needed = {c.table for c in (*columns, *sorted_by) if isinstance(c, Column)}
+    needed = {c.table for c in columns if isinstance(c, Column)}
+    needed |= {ordering.table_of(order, level) for order in form.order}
     if form.scope is not None and level is not _P:
         needed |= {studies, series} if form.scope.series else {studies}
     statement: Select[Any] = select(*columns).select_from(_joined(level, clauses, needed))
@@ -88,7 +88,9 @@ def _statement(form: _Form) -> Prepared:
         statement = statement.where(*scope_clauses(form.scope, level))
     if form.counted:
         return Prepared(statement)
-    statement = statement.order_by(*ordering.clauses(form.order), *_ORDER[level])
+    visible = scope_clauses(form.scope, _S) if form.scope and level is _P else ()
+    sorted_by = ordering.clauses(form.order, level, visible)
+    statement = statement.order_by(*sorted_by, *_ORDER[level])
     if form.paged:
         statement = statement.limit(bindparam("limit", type_=BigInteger)).offset(
             bindparam("offset", type_=BigInteger)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 from typing import Any
 
@@ -21,7 +21,7 @@ from dicomweb_server.dicom import load_header, orthanc_ids
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.interfaces.metadata import MetadataMode
-from dicomweb_server.ps318.attributes import SPECIFIC_CHARACTER_SET, UTF8
+from dicomweb_server.ps318.attributes import SPECIFIC_CHARACTER_SET, UTF8, creator_of, creators_of
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.ps318.query_model import QueryLevel
 
@@ -85,17 +85,18 @@ class ExtrapolateMetadata(MetadataMode):
 
     def _object(self, header: bytes, of_study: Attributes, of_series: Attributes) -> bytes:
         everything = load_header(header)
-        answer = self._of(everything, QueryLevel.STUDY) | of_study
-        answer |= self._of(everything, QueryLevel.SERIES) | of_series
+        answer = self._of(everything, QueryLevel.STUDY) | _fitting(of_study, everything)
+        answer |= self._of(everything, QueryLevel.SERIES) | _fitting(of_series, everything)
         answer |= self._of(everything, QueryLevel.INSTANCE)
         return orjson.dumps(answer | {SPECIFIC_CHARACTER_SET: UTF8}, option=orjson.OPT_SORT_KEYS)
 
     def _of(self, attributes: Mapping[str, Any], level: QueryLevel) -> Attributes:
-        return {
+        found = {
             tag: attributes[tag]
             for tag in self._main[level]
             if tag in attributes and "BulkDataURI" not in attributes[tag]
         }
+        return found | {tag: attributes[tag] for tag in creators_of(found) if tag in attributes}
 
     # --- sampling --------------------------------------------------------------------------
 
@@ -108,8 +109,23 @@ class ExtrapolateMetadata(MetadataMode):
         records = (r for r in self._index.instances(resource, scope) if r.patient_id == patient)
         headers = [self._index.details(r.row) for r in nsmallest(_SAMPLES, records, key=_orthanc)]
         samples = [load_header(details.header) for details in headers if details is not None]
-        found = {tag: self._agreed([s[tag] for s in samples if tag in s], samples) for tag in tags}
-        return {tag: element for tag, element in found.items() if element is not None}
+        creators = self._found(creators_of(tags), samples, {})
+        found = self._found(tags, samples, creators)
+        needed = creators_of(found)
+        return {tag: each for tag, each in creators.items() if tag in needed} | found
+
+    def _found(
+        self, tags: Iterable[str], samples: Sequence[Any], creators: Attributes
+    ) -> Attributes:
+        """What is reported of each tag; a private one by the samples whose creator is reported."""
+        found: Attributes = {}
+        for tag in tags:
+            creator = creator_of(tag)
+            fit = (s for s in samples if not creator or s.get(creator) == creators.get(creator))
+            element = self._agreed([s[tag] for s in fit if tag in s], samples)
+            if element is not None:
+                found[tag] = element
+        return found
 
     def _agreed(self, elements: Sequence[Attributes], samples: Sequence[Any]) -> Attributes | None:
         """The value that is reported, if any; of equally frequent ones the smallest text."""
@@ -122,6 +138,16 @@ class ExtrapolateMetadata(MetadataMode):
         if self._needs_majority and 2 * count <= len(samples):
             return None
         return by_text[text]
+
+
+def _fitting(sampled: Attributes, own: Mapping[str, Any]) -> Attributes:
+    """Of what was sampled, all but private elements of blocks that are another's here."""
+    taken = {tag for tag in creators_of(sampled) if tag in own and own[tag] != sampled.get(tag)}
+    return {
+        tag: each
+        for tag, each in sampled.items()
+        if tag not in taken and creator_of(tag) not in taken
+    }
 
 
 def _orthanc(record: InstanceRecord) -> str:

@@ -13,7 +13,7 @@ from dicomweb_server.dicom import load_header
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.interfaces.metadata import MetadataMode
-from dicomweb_server.ps318.attributes import SPECIFIC_CHARACTER_SET, UTF8
+from dicomweb_server.ps318.attributes import SPECIFIC_CHARACTER_SET, UTF8, creators_of
 from dicomweb_server.ps318.paths import Resource
 
 
@@ -42,6 +42,8 @@ class MainDicomTagsMetadata(MetadataMode):
             for tag, element in everything.items()
             if tag in self._tags and "BulkDataURI" not in element
         }
+        # A private element says nothing without who reserved its block (PS3.5 7.8.1).
+        kept |= {tag: everything[tag] for tag in creators_of(kept) if tag in everything}
         return orjson.dumps(kept | {SPECIFIC_CHARACTER_SET: UTF8}, option=orjson.OPT_SORT_KEYS)
 
 

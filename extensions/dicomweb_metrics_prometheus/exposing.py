@@ -17,10 +17,11 @@ from prometheus_client.registry import Collector
 from dicomweb_metrics_prometheus import instruments
 from dicomweb_metrics_prometheus.folder import VARIABLE, forget_dead_gauges
 from dicomweb_server.context import ServerContext
-from dicomweb_server.http import current_context, requires
+from dicomweb_server.http import current_context, describes, requires
 from dicomweb_server.interfaces.auth import Action
 from dicomweb_server.interfaces.metrics import Metric
 
+MEDIA_TYPES = ("text/plain", "application/openmetrics-text")
 PATHS = ("/metrics", "/tools/metrics-prometheus")
 
 
@@ -65,6 +66,7 @@ def metrics_blueprint(*, public: bool) -> Blueprint:
     # Made before the workers are forked, so that each counts on from nothing.
     instruments.IN_FLIGHT.set(0)
 
+    @describes("Numbers for Prometheus", produces=MEDIA_TYPES)
     @requires(Action.PUBLIC if public else Action.ADMIN)
     def metrics() -> Response:
         page, media_type = exposition(current_context(), request.headers.get("Accept", ""))

@@ -178,6 +178,18 @@ def test_the_index_and_the_headers_agree(running):
     answers_every_case(client)
 
 
+@pytest.mark.parametrize(
+    ("step", "code", "expected"), [("S2", "CS2", "AB"), ("S1", "CS2", ""), ("S1", "CS1", "A")]
+)
+def test_keys_of_one_sequence_hold_for_one_item(running, step, code, expected):
+    """The index narrows the search, and the headers of what is left decide."""
+    client = running(EXTRA | {"SearchScanLimit": 2})
+    client.stored(*ARCHIVE)
+    keys = {"00400275.00400009": step, "00400275.00400008.00080100": code}
+    for level in ("/studies", "/series", "/instances"):
+        assert patients(client, level, keys) == expected
+
+
 def test_limits_counts_and_patients_see_them(running):
     client = running(EXTRA | NO_SCAN)
     client.stored(*ARCHIVE)
@@ -194,6 +206,49 @@ def test_they_come_with_matches_that_ask_for_them(running):
     assert values([found], "00380300") == ["Station Süd"]
     (series,) = client.found("/series", PatientID="A", includefield="all")
     assert values([series], "00180060") == ["120"]
+
+
+@pytest.mark.parametrize(
+    ("level", "order", "expected"),
+    [
+        ("/studies", "EthnicGroup,-PatientID", "ADCB"),
+        ("/studies", "-NameOfPhysiciansReadingStudy,PatientID", "ABCD"),
+        ("/series", "KVP,PatientID", "BACD"),
+        ("/series", "-KVP,-PatientID", "CABD"),
+        ("/instances", "SliceThickness,-PatientID", "ABDC"),
+        ("/instances", "-ContentDate,PatientID", "BACD"),
+        ("/instances", "-00091001,PatientID", "CABD"),
+        ("/instances", "EthnicGroup,IrradiationEventUID,PatientID", "ABCD"),
+    ],
+)
+def test_results_are_sorted_by_them(running, level, order, expected):
+    client = running(EXTRA | NO_SCAN)
+    client.stored(*ARCHIVE)
+    found = client.found(level, orderby=order, includefield="PatientID")
+    assert "".join(values(found, "00100020")) == expected
+
+
+def test_who_sees_less_gets_it_sorted_too(running):
+    running(EXTRA).stored(*ARCHIVE)
+    client = running(EXTRA | RULES)
+    bob = {"Authorization": "Basic Ym9iOnNlY3JldA=="}
+    for path in ("/studies?orderby=CurrentPatientLocation", "/patients?orderby=-PatientName"):
+        assert values(client.get(path, **bob).json, "00100020") == ["A"]
+
+
+def test_what_cannot_be_sorted_by_is_refused(running):
+    running(DICTIONARY).stored(*ARCHIVE)
+    client = running(EXTRA)
+    for path in ("/studies?orderby=EthnicGroup", "/studies?orderby=KVP"):
+        answer = client.get(path)
+        assert answer.status_code == 400
+        assert "PatientBirthDate, PatientID" in answer.json["Details"]
+    assert sum(1 for _ in index_of(client).fill()) == 4
+    assert client.get("/studies?orderby=EthnicGroup").status_code == 200
+    refused = client.get("/series?orderby=RequestAttributesSequence")
+    assert refused.status_code == 400
+    assert "KVP" in refused.json["Details"]
+    assert client.get("/studies?orderby=KVP").status_code == 400  # of which series?
 
 
 # --- what changes --------------------------------------------------------------------------

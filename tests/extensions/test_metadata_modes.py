@@ -10,7 +10,14 @@ from dicomweb_server.dicom import orthanc_ids
 from dicomweb_server.ps318.attributes import MAIN
 from dicomweb_server.testing.apps import temporary_app
 from dicomweb_server.testing.contracts import MetadataModeContract
-from dicomweb_server.testing.dicom import make_instance, make_study, path_of, uids_of
+from dicomweb_server.testing.dicom import (
+    make_instance,
+    make_study,
+    path_of,
+    read,
+    uids_of,
+    write_dataset,
+)
 
 MAIN_TAGS = {"DicomWeb": {"StudiesMetadata": "MainDicomTags", "SeriesMetadata": "MainDicomTags"}}
 EXTRAPOLATE = {"StudiesMetadata": "Extrapolate", "SeriesMetadata": "Extrapolate"}
@@ -83,6 +90,60 @@ def test_extra_main_tags_are_main_tags(client):
     assert found["00280010"]["Value"] == [7]
     assert found["00180060"]["Value"] == ["120"]
     assert found["00081032"]["Value"][0]["00080100"]["Value"] == ["X"]
+
+
+def private(data, value, creator="ACME", block=0x10):
+    """The file with a private element, whose block somebody reserved."""
+    read_again = read(data)
+    read_again.add_new((0x0009, block), "LO", creator)
+    read_again.add_new((0x0009, block << 8 | 1), "LO", value)
+    return write_dataset(read_again)
+
+
+PRIVATE = {"Dictionary": {"0009,1001": ["LO", "WardOfAcme", 1, 1, "ACME"]}}
+
+
+def of_block(attributes):
+    """(creator, value) of a private element; None for what is not there."""
+    found = [attributes.get(tag, {}).get("Value", [None]) for tag in ("00090010", "00091001")]
+    return tuple(values[0] for values in found)
+
+
+@pytest.mark.dicomweb_config(
+    MAIN_TAGS | PRIVATE | {"ExtraMainDicomTags": {"Instance": ["0009,1001"]}}
+)
+def test_a_private_attribute_comes_with_its_creator(client):
+    data = private(make_instance(), "W1")
+    client.stored(data)
+    for path in (study_of(data), path_of(data).split("/instances")[0]):
+        (found,) = metadata(client, path)
+        assert of_block(found) == ("ACME", "W1")
+    answer = client.get(f"/{path_of(data)}/metadata?includefield=00091001")
+    assert of_block(json.loads(answer.data)[0]) == ("ACME", "W1")
+
+
+@pytest.mark.dicomweb_config(
+    PRIVATE | {"DicomWeb": EXTRAPOLATE | {"SeriesMetadataExtrapolatedTags": ["0009,1001"]}}
+)
+@pytest.mark.parametrize(
+    ("blocks", "expected"),
+    [
+        ([("ACME", "W1"), ("ACME", "W1"), ("ACME", "W2"), None], [("ACME", "W1")] * 4),
+        (
+            [("ACME", "W1"), ("ACME", "W1"), ("OTHER", "x"), ("OTHER", "y")],
+            [("ACME", "W1"), ("ACME", "W1"), (None, None), (None, None)],
+        ),
+        ([("ACME", "W1"), ("OTHER", "W1"), ("THIRD", "W1")], [(None, None)] * 3),
+    ],
+)
+def test_an_extrapolated_private_attribute_is_of_one_creator(client, blocks, expected):
+    files = series_by_orthanc_id(PatientName=["Doe"] * len(blocks))
+    marked = [
+        data if block is None else private(data, block[1], block[0])
+        for data, block in zip(files, blocks, strict=True)
+    ]
+    found = {each["00080018"]["Value"][0]: each for each in extrapolated(client, marked)}
+    assert [of_block(found[uids_of(data)[2]]) for data in marked] == expected
 
 
 def series_by_orthanc_id(**values):

@@ -116,6 +116,38 @@ def test_reading_names_what_was_read(app, path, below, touched):
     assert line["outcome"] == ("done" if answer.status_code == 200 else "failed")
 
 
+@pytest.mark.parametrize(
+    ("user", "written"),
+    [
+        ("alice", "alice"),
+        ("Jörg O'Neil", "Jörg O'Neil"),
+        ("bob\r\n{}\t\x1b[2J", "bob\\r\\n{}\\t\\x1b[2J"),
+        ("\x85\u2028\u202e", "\\x85\\u2028\\u202e"),
+        ("x" * 5000, "x" * 200),
+        ("\0" * 300, "\\x00" * 50),
+    ],
+)
+def test_a_failed_login_has_the_name_that_was_tried(app, path, user, written):
+    assert call(app, "GET", "/dicom-web/studies", user, "wrong:pass").status_code == 401
+    (line,) = lines(path)
+    assert (line["tried"], "user" in line, line["status"]) == (written, False, 401)
+    text = path.read_text(encoding="utf-8")
+    assert "pass" not in text
+    assert text.count("\n") == len(text.splitlines()) == 1
+
+
+def test_who_tries_too_often_is_named_too(app, path):
+    for _ in range(12):
+        answer = call(app, "GET", "/dicom-web/studies", "alice", "wrong")
+    assert "Retry-After" in answer.headers
+    assert {line["tried"] for line in lines(path)} == {"alice"}
+
+
+def test_who_logs_in_tried_nothing(app, path):
+    call(app, "GET", "/dicom-web/studies")
+    assert "tried" not in lines(path)[0]
+
+
 def test_what_is_refused_is_written_too(app, path):
     assert call(app, "GET", "/dicom-web/studies/1.1", "alice", "wrong").status_code == 401
     assert call(app, "DELETE", "/dicom-web/studies/1.1", "reader").status_code == 403

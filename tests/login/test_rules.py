@@ -286,6 +286,10 @@ def one(**rule):
         (one(Studies=["x"]), "Studies"),
         (one(Studies={"PatientID": 3}), "PatientID.*text or a list"),
         (one(Studies={"PatientID": []}), "PatientID.*text or a list"),
+        (
+            one(Studies={"00400275.00400009": "A", "00400275.00401001": "B"}),
+            "RequestAttributesSequence.*same item",
+        ),
         (one(Studies={"PatientID": "*"}), "every study fulfils"),
         (one(Studies={"PatientID": ["a", ""]}), "every study fulfils"),
         (one(Studies={"Institution": "x"}), "Institution"),
@@ -300,7 +304,8 @@ def one(**rule):
     ids=str,
 )  # fmt: skip
 def test_a_wrong_rule_stops_the_start(tmp_path, rules, words):
-    config = CONFIG | {"Authorization": {"Type": "rules", "Rules": rules}}
+    extra = {"ExtraMainDicomTags": {"Series": ["RequestAttributesSequence"]}}
+    config = CONFIG | extra | {"Authorization": {"Type": "rules", "Rules": rules}}
     with (
         pytest.raises(ConfigError, match=f"(?s)Authorization.*{words}"),
         temporary_app(tmp_path, config),

@@ -379,12 +379,19 @@ def test_data_sets():
         "00080060": {"vr": "CS", "Value": [None, "MR"]},
         "00100020": {"vr": "LO"},
         "7FE00010": {"vr": "OW", "BulkDataURI": "x"},
-        "00400275": {"vr": "SQ", "Value": [{}, {"00400009": {"vr": "SH", "Value": ["7"]}}]},
+        "00400275": {
+            "vr": "SQ",
+            "Value": [
+                {"00080060": {"vr": "CS", "Value": ["MR"]}},
+                {"00400009": {"vr": "SH", "Value": ["7"]}},
+            ],
+        },
     }
     assert parse(("PatientName", "王*"), ("Rows", "512"), ("Modality", "MR")).matches(data)
     assert parse(("00400275.00400009", "7")).matches(data)
     assert parse(("00400275.00400009", ""), ("PatientAge", "")).matches(data)
     assert not parse(("00400275.00400009", "8")).matches(data)
+    assert not parse(("00400275.00400009", "7"), ("00400275.00080060", "MR")).matches(data)
     assert not parse(("PatientID", "7")).matches(data)
     assert not parse(("00400275.00400009", "7")).matches({})
     assert texts_of(data["00100010"]) == ("Wang^X=王^小東",)

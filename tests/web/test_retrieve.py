@@ -417,13 +417,51 @@ def test_metadata_are_compressed_for_who_accepts_it(client, level):
     assert "Content-Encoding" not in refused.headers
 
 
+XML = 'multipart/related; type="application/dicom+xml"'
+
+
+def documents(answer):
+    """The XML documents of a multipart answer, compressed or not."""
+    packed = answer.headers.get("Content-Encoding") == "gzip"
+    body = gzip.decompress(answer.data) if packed else answer.data
+    return [document for _, document in split_multipart(body, answer.content_type)]
+
+
+@pytest.mark.parametrize("resource", [0, 1, 2, "studies", "series", "instances"])
+def test_xml_is_compressed_for_who_accepts_it(client, resource):
+    files = make_study(series=2, instances=40)
+    client.stored(*files)
+    search = isinstance(resource, str)
+    path = f"/{resource}" if search else f"{levels(files[0])[resource]}/metadata"
+    plain = client.get(path, XML)
+    packed = client.get(path, XML, Accept_Encoding="gzip, deflate")
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Content-Encoding" not in plain.headers
+    assert documents(packed) == documents(plain)
+    if len(plain.data) > 10_000:
+        assert len(packed.data) < len(plain.data) / 3
+    for answer in (plain, packed):
+        assert "Accept-Encoding" in answer.headers["Vary"]
+        assert search or answer.headers["ETag"].startswith("W/")
+    if not search:
+        assert packed.headers["ETag"] != plain.headers["ETag"]
+        known = packed.headers["ETag"]
+        again = client.get(path, XML, Accept_Encoding="gzip", If_None_Match=known)
+        assert again.status_code == 304
+    refused = client.get(path, XML, Accept_Encoding="gzip;q=0")
+    assert "Content-Encoding" not in refused.headers
+
+
 @pytest.mark.dicomweb_config({"HttpCompressionEnabled": False})
 def test_compression_may_be_off(client):
     files = make_study(series=1, instances=40)
     client.stored(*files)
-    answer = client.get(f"{levels(files[0])[0]}/metadata", Accept_Encoding="gzip")
+    path = f"{levels(files[0])[0]}/metadata"
+    answer = client.get(path, Accept_Encoding="gzip")
     assert "Content-Encoding" not in answer.headers
     assert len(answer.json) == 40
+    for each in (path, "/instances"):
+        assert "Content-Encoding" not in client.get(each, XML, Accept_Encoding="gzip").headers
 
 
 @pytest.mark.parametrize("cache", [True, False])

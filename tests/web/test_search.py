@@ -684,6 +684,33 @@ class TestMoreWaysToMatch:
     def test_order(self, people, path, keys, found):
         assert self.uids(people, path, **keys) == found
 
+    @pytest.mark.parametrize(
+        ("order", "found"),
+        [
+            ("-PatientID", ["P4", "P3", "P2", "P1"]),
+            ("PatientName", ["P1", "P3", "P2", "P4"]),
+            ("-PatientName", ["P2", "P3", "P1", "P4"]),
+            ("-NumberOfPatientRelatedStudies,-PatientID", ["P1", "P4", "P3", "P2"]),
+            ("NumberOfPatientRelatedInstances,PatientBirthDate", ["P2", "P3", "P4", "P1"]),
+        ],
+    )
+    def test_order_of_patients(self, people, order, found):
+        assert values(people.found("/patients", orderby=order), "00100020") == found
+        page = people.found("/patients", orderby=order, offset=1, limit=2)
+        assert values(page, "00100020") == found[1:3]
+
+    @pytest.mark.parametrize(
+        ("path", "possible"),
+        [
+            ("/patients", "PatientBirthDate, PatientID"),
+            ("/series", "SeriesDate, SeriesDescription"),
+        ],
+    )
+    def test_the_refusal_of_an_order_says_what_is_possible(self, people, path, possible):
+        answer = people.get(f"{path}?orderby=KVP")
+        assert answer.status_code == 400
+        assert possible in answer.json["Details"]
+
     @pytest.mark.parametrize("order", ["Modality", "KVP", "nonsense"])
     def test_what_cannot_be_sorted_by(self, people, order):
         answer = people.get(f"/studies?orderby={order}")

@@ -6,10 +6,11 @@ import json
 from dataclasses import replace
 
 import pytest
+from pydicom import Dataset
 
 from dicomweb_server.interfaces.auth import EVERYTHING, NOTHING
 from dicomweb_server.interfaces.index import Index
-from dicomweb_server.ps318.query import Query, QueryLevel
+from dicomweb_server.ps318.query import Query, QueryLevel, all_match
 from dicomweb_server.testing.contracts.index_archive import (
     KEYS,
     LEVELS,
@@ -116,6 +117,23 @@ class IndexSearching:
             counts[match.row] = counts.get(match.row, 0) + 1
         assert set(counts.values()) == {below}
         assert order == [match.row for match in archive.search(Query(level), EVERYTHING)]
+
+    @pytest.mark.parametrize("level", LEVELS)
+    def test_a_scan_loses_no_match_whose_item_fulfils_two_conditions(
+        self, index: Index, level: QueryLevel
+    ) -> None:
+        items = [Dataset(), Dataset()]
+        for item, step, procedure in zip(items, "AC", "BD", strict=True):
+            item.ScheduledProcedureStepID, item.RequestedProcedureID = step, procedure
+        data = make_instance(StudyInstanceUID="1.2.6", RequestAttributesSequence=items)
+        index.add([new_instance(data), new_instance(make_instance())])
+        pairs = [("00400275.00400009", "C"), ("00400275.00401001", "D")]
+        both = [condition(*pair, level, case_sensitive=True) for pair in pairs]
+        usable = tuple(c for c in both if index.answers(c, level))
+        scanned = index.scan(Query(level, usable), EVERYTHING)
+        headers_of = [json.loads(text.replace(b"\x1f", b"")) for _, text in scanned]
+        found = [value_of(each, "0020000D") for each in headers_of if all_match(both, each)]
+        assert found == ["1.2.6"]
 
     def test_a_scan_heeds_conditions(self, archive: Index) -> None:
         one = condition("StudyInstanceUID", "1.2.3", QueryLevel.STUDY, case_sensitive=True)
