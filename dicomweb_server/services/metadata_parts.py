@@ -152,7 +152,10 @@ class _Instance:
         for key in (*_PIXELS, _DOCUMENT):
             element = self.attributes.get(key, {})
             uri = element.get("BulkDataURI")
-            if uri is not None:
+            if uri is None:
+                if key in _PIXELS and element.get("InlineBinary"):
+                    self._pixels.check_inline(key, _decoded_size(str(element["InlineBinary"])))
+            else:
                 part = self._bulk.find(str(uri))
                 if key == _DOCUMENT:
                     self._taken[key] = take_document(self.attributes, part)
@@ -244,6 +247,12 @@ def _normal(data_set: Any) -> dict[str, Any]:
                 "vr and a list as Value (PS3.18, F.2.2)."
             )
     return attributes
+
+
+def _decoded_size(base64: str) -> int:
+    """Bytes of a text in base64, if it is any (RFC 4648, 4)."""
+    text = "".join(base64.split())
+    return len(text) // 4 * 3 - text[-2:].count("=")
 
 
 def _identity(attributes: dict[str, Any]) -> tuple[str, str, str, str]:
