@@ -584,40 +584,6 @@ def test_types_that_are_no_pixel_data(client, kind):
     refused(client, image(), part_, reason=CANNOT_UNDERSTAND, words="possible are")
 
 
-# --- documents -------------------------------------------------------------------------------
-
-
-def document(**more):
-    return data_set(x00420011={"vr": "OB", "BulkDataURI": "doc"}, **more)
-
-
-@pytest.mark.parametrize("kind", ["application/pdf", "text/xml", "model/stl", "model/obj", "model/mtl"])  # fmt: skip
-def test_documents(client, kind):
-    one = document()
-    assert post(client, [one], ("doc", b"%PDF1", kind)).status_code == 200
-    file = stored(client, one)
-    assert file.EncapsulatedDocument == b"%PDF1\0"
-    assert file.MIMETypeOfEncapsulatedDocument == kind
-    assert file.EncapsulatedDocumentLength == 5
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"x00420012": {"vr": "LO", "Value": ["text/xml"]}},
-        {"x00420015": {"vr": "UL", "Value": [9]}},
-    ],
-)
-def test_documents_that_are_something_else(client, wrong):
-    part_ = ("doc", b"%PDF1", "application/pdf")
-    refused(client, document(**wrong), part_, reason=MISMATCH, words="Encapsulated Document")
-
-
-def test_the_type_of_a_cda_document_is_written_in_many_ways(client):
-    one = document(x00420012={"vr": "LO", "Value": ["text/XML"]})
-    assert post(client, [one], ("doc", b"<a/>", "text/xml; charset=utf-8")).status_code == 200
-
-
 # --- what the server sends is taken back -----------------------------------------------------
 
 FILES = [
