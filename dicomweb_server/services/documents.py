@@ -1,4 +1,4 @@
-"""Encapsulated documents (PS3.3, C.24.2): SOP class, attributes and part tell the same media type."""
+"""Encapsulated documents (PS3.3, C.24.2): SOP class, attributes and part tell the same type."""
 
 from __future__ import annotations
 
