@@ -43,6 +43,7 @@ def has_header(media_type: str) -> bool:
 # --- JPEG and JPEG-LS ------------------------------------------------------------------------
 
 _SOF_JPEG_LS: Final = 0xF7
+_LOSSLESS: Final = frozenset((0xC3, _SOF_JPEG_LS))
 _SCAN: Final = 0xDA
 _ADOBE: Final = 0xEE
 _BARE: Final = frozenset((0x01, 0xFF, *range(0xD0, 0xD9)))  # markers without a length
@@ -78,7 +79,7 @@ def _jpeg(data: StreamBytes, what: str = "JPEG image") -> ImageHeader:
         size = data.number(at + 2, 2, what)
         body = data.get(at + 4, max(size - 2, 0), what)
         if kind == _SCAN:
-            return _jpeg_header(seen, body, data.length, what)
+            return _jpeg_header(seen, body, (at, data.length), what)
         if kind == _SOF_JPEG_LS or (0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC)):
             seen.sof, seen.frame = kind, body
         elif kind == _ADOBE and body[:5] == b"Adobe" and len(body) > 11:
@@ -86,7 +87,8 @@ def _jpeg(data: StreamBytes, what: str = "JPEG image") -> ImageHeader:
         at += 2 + size
 
 
-def _jpeg_header(seen: _Jpeg, scan: bytes, length: int, what: str) -> ImageHeader:
+def _jpeg_header(seen: _Jpeg, scan: bytes, place: tuple[int, int], what: str) -> ImageHeader:
+    """`place`: where the first scan begins, and the image ends."""
     if len(seen.frame) < 6 or len(seen.frame) < 6 + 3 * seen.frame[5] or len(scan) < 4:
         raise DicomError(f"The {what} has no whole frame header (SOF) before its first scan.")
     precision, rows, columns, samples = unpack_from(">BHHB", seen.frame)
@@ -96,11 +98,13 @@ def _jpeg_header(seen: _Jpeg, scan: bytes, length: int, what: str) -> ImageHeade
         columns,
         samples,
         precision,
-        None,
+        None if seen.sof in _LOSSLESS else False,  # PS3.5, tables 8.2.1-1, 8.2.1-2 and 8.2.3-1
         _jpeg_colours(seen, components),
         _jpeg_syntaxes(seen.sof, scan, what),
         0,
-        length,
+        place[1],
+        padded=seen.sof in _LOSSLESS,
+        coded=place[0],
     )
 
 
@@ -121,7 +125,7 @@ def _jpeg_colours(seen: _Jpeg, components: list[bytes]) -> str:
     if len(components) == 1:
         return "MONOCHROME2"
     names = bytes(component[0] for component in components)
-    if seen.sof in (0xC3, _SOF_JPEG_LS) or seen.adobe == 0 or names == b"RGB":
+    if seen.sof in _LOSSLESS or seen.adobe == 0 or names == b"RGB":
         return "RGB"
     subsampled = components[0][1] != components[1][1]
     return "YBR_FULL_422" if subsampled else "YBR_FULL"
@@ -157,7 +161,7 @@ def _jpeg_2000(
 ) -> ImageHeader:
     """`family`: syntaxes for (reversible, progression order)."""
     start, length = _codestream(data)
-    segments = _main_header(data, start)
+    segments, tiles = _main_header(data, start)
     if _SIZ not in segments or _COD not in segments:
         raise DicomError("The JPEG 2000 image has no markers SIZ and COD before its first tile.")
     size, coding = segments[_SIZ], segments[_COD]
@@ -180,6 +184,8 @@ def _jpeg_2000(
         tuple(JPEG_FAMILY + number for number in family(reversible, coding[1])),
         start,
         length,
+        padded=True,
+        coded=tiles - start,
     )
 
 
@@ -194,7 +200,8 @@ def _codestream(data: StreamBytes) -> tuple[int, int]:
     raise DicomError("The JP2 file has no codestream (jp2c).")
 
 
-def _main_header(data: StreamBytes, start: int) -> dict[int, bytes]:
+def _main_header(data: StreamBytes, start: int) -> tuple[dict[int, bytes], int]:
+    """The marker segments, and where the first tile-part begins."""
     what = "JPEG 2000 image"
     if data.get(start, 2, what) != b"\xff\x4f":
         raise DicomError(f"The {what} does not begin with the marker SOC (FF4F).")
@@ -206,7 +213,7 @@ def _main_header(data: StreamBytes, start: int) -> dict[int, bytes]:
             raise DicomError(f"The {what} has {marker:04X} at byte {at} instead of a marker.")
         segments[marker] = data.get(at + 4, size - 2, what)
         at += 2 + size
-    return segments
+    return segments, at
 
 
 def _part_1(reversible: bool, _order: int) -> tuple[str, ...]:

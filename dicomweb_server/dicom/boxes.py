@@ -11,11 +11,12 @@ from .stream_bytes import StreamBytes
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One box; its content lies from `start` to `end`."""
+    """One box; its content lies from `start` to `end`, and `missing` bytes of it are not there."""
 
     kind: bytes
     start: int
     end: int
+    missing: int = 0
 
 
 def boxes(data: StreamBytes, start: int, end: int, what: str) -> Iterator[Box]:
@@ -36,7 +37,7 @@ def boxes(data: StreamBytes, start: int, end: int, what: str) -> Iterator[Box]:
                 f"The {what} has a box of {size} bytes at byte {at}; possible are {head} and more."
             )
         stop = min(at + size, end) if size else end
-        yield Box(kind, min(at + head, end), stop)
+        yield Box(kind, min(at + head, end), stop, max(at + size - end, 0))
         at = stop
 
 

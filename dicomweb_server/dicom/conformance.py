@@ -5,6 +5,7 @@ from typing import Any
 
 from pydicom.valuerep import VALIDATORS
 
+from .forms import has_form
 from .instance import ParsedInstance
 from .tags import STANDARD, TagDictionary
 
@@ -41,12 +42,13 @@ def _of_values(where: str, vr: str, values: Sequence[Any]) -> Iterator[str]:
     validate: _Validator | None = VALIDATORS.get(vr)
     for value in values:
         text = _name(value) if vr == "PN" and isinstance(value, Mapping) else value
-        # Numbers were understood as such; their text is checked when they are read.
-        if validate is None or not isinstance(text, str) or not text:
+        if text is None or text == "":
             continue
-        valid, _ = validate(vr, text)
-        if not valid:
-            yield f"{where} is {text[:_LONGEST_SHOWN]!r}, which its VR {vr} does not allow."
+        # Numbers were understood as such; their text is checked when they are read.
+        known = validate is not None and isinstance(text, str)
+        if not has_form(vr, text) or (known and validate and not validate(vr, text)[0]):
+            shown = repr(text)[: _LONGEST_SHOWN + 2]
+            yield f"{where} is {shown}, which its VR {vr} does not allow."
 
 
 def _name(value: Mapping[str, str]) -> str:

@@ -12,10 +12,12 @@ class ImageHeader:
     Attributes:
         rows, columns, samples: its size and number of components; 0 rows and columns if unknown.
         precision: bits of a sample.
-        signed: whether samples are signed, None if the format does not tell: JPEG holds bits.
+        signed: whether samples are signed, None if the format holds bits only: lossless JPEG.
+        padded: whether samples may be coded with all of Bits Allocated although fewer are stored.
         photometric: value of (0028,0004) if the data set has none.
         syntaxes: transfer syntaxes (UIDs) that this bit stream may have, the usual one first.
         start, length: where the bit stream lies within the bytes: without a file format around it.
+        coded: where its coded samples begin, counted from `start`; 0 if that is not looked at.
         lossy: the method (0028,2114) if it certainly lost something, "" if that is not looked at.
     """
 
@@ -29,3 +31,5 @@ class ImageHeader:
     start: int
     length: int
     lossy: str = ""
+    padded: bool = False
+    coded: int = 0

@@ -72,6 +72,7 @@ def read_jpeg_xl(data: StreamBytes) -> ImageHeader:
         stream.start,
         stream.length,
         lossy,
+        padded=True,
     )
 
 

@@ -139,7 +139,8 @@ class _Reader:
         around.values[self.number(frame, around)] = "".join(frame.text) or None
 
     def end_bulk(self, frame: _Frame, around: _Frame) -> None:
-        uri = frame.attributes.get("uri")
+        # PS3.19, A.1.6, names it uri; some writers spell it as an abbreviation.
+        uri = frame.attributes.get("uri", frame.attributes.get("URI"))
         if uri is None:
             raise self._error("BulkData has no uri")
         around.target["BulkDataURI"] = uri

@@ -61,8 +61,8 @@ SCAN_LIMIT = Option(
 STRICT_STORE = Option(
     "StrictStore",
     False,
-    "Report instances that are not to the letter (VR, length, UID) with WarningReason B007H and "
-    "202; they are stored unchanged as without it.",
+    "Report instances that are not to the letter (VR, length, form of values) with WarningReason "
+    "B007H and 202; they are stored unchanged as without it.",
     boolean,
 )
 _LIMITS = Limits()

@@ -24,8 +24,8 @@ from dicomweb_server.ps318.media_types import (
     parse_or_none,
 )
 from dicomweb_server.ps318.store_response import CANNOT_UNDERSTAND, PROCESSING_FAILURE
-from dicomweb_server.services.bulk_parts import BulkParts, NotStorable
-from dicomweb_server.services.documents import take_document
+from dicomweb_server.services.bulk_parts import BulkPart, BulkParts, NotStorable
+from dicomweb_server.services.documents import check_document, take_document
 from dicomweb_server.services.ingest import Batch
 from dicomweb_server.services.pixel_parts import PixelParts, transfer_syntax_hints
 
@@ -152,12 +152,18 @@ class _Instance:
         for key in (*_PIXELS, _DOCUMENT):
             element = self.attributes.get(key, {})
             uri = element.get("BulkDataURI")
+            inline = element.get("InlineBinary")
             if uri is not None:
-                part = self._bulk.find(str(uri))
-                if key == _DOCUMENT:
-                    self._taken[key] = take_document(self.attributes, part)
-                else:
-                    self._taken[key] = self._pixels.take(key, part)
+                self._taken[key] = self._take(key, self._bulk.find(str(uri)))
+            elif inline and key == _DOCUMENT:
+                check_document(self.attributes)
+            elif inline:
+                self._pixels.check_inline(key, _decoded_size(str(inline)))
+
+    def _take(self, key: str, part: BulkPart) -> Place | Encapsulated:
+        if key == _DOCUMENT:
+            return take_document(self.attributes, part)
+        return self._pixels.take(key, part)
 
     def value(self, path: str, key: str, uri: str) -> Place | Encapsulated:
         """Where the value of an element lies: see `build.Bulk`."""
@@ -244,6 +250,12 @@ def _normal(data_set: Any) -> dict[str, Any]:
                 "vr and a list as Value (PS3.18, F.2.2)."
             )
     return attributes
+
+
+def _decoded_size(base64: str) -> int:
+    """Bytes of a text in base64, if it is any (RFC 4648, 4)."""
+    text = "".join(base64.split())
+    return len(text) // 4 * 3 - text[-2:].count("=")
 
 
 def _identity(attributes: dict[str, Any]) -> tuple[str, str, str, str]:

@@ -7,15 +7,18 @@ may be left out by a client (10.5.2), so that filling them changes nothing that 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from typing import Any, Final
 
 from dicomweb_server.dicom import DicomError
 from dicomweb_server.dicom.assemble import frame_bits
-from dicomweb_server.dicom.bitstreams import has_header, read_image_header
+from dicomweb_server.dicom.bitstreams import RLE_LOSSLESS, has_header, read_image_header
 from dicomweb_server.dicom.build import Encapsulated, Place
+from dicomweb_server.dicom.completeness import check_whole
 from dicomweb_server.dicom.image_header import ImageHeader
 from dicomweb_server.dicom.instance import first_text
+from dicomweb_server.dicom.rle import decoded_sizes
 from dicomweb_server.dicom.views import ReadRange
 from dicomweb_server.ps318.media_types import (
     DEFAULT_TRANSFER_SYNTAXES,
@@ -34,11 +37,12 @@ from dicomweb_server.ps318.store_response import (
     TRANSFER_SYNTAX_NOT_SUPPORTED,
 )
 from dicomweb_server.services.bulk_parts import BulkPart, NotStorable
-from dicomweb_server.services.pixel_attributes import Attributes, fill, number
+from dicomweb_server.services.pixel_attributes import Attributes, check_runs, demand, fill, number
 from dicomweb_server.services.video_parts import read_video, take_video
 
 _PIXEL_DATA: Final = "7FE00010"
 _FRAMES: Final = "00280008"
+_SIZES: Final = ("00280010", "00280011", "00280002", "00280100")
 _LITTLE: Final = frozenset((
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -79,6 +83,10 @@ class PixelParts:
         if has_header(media_type):
             return self._images(media_type, part.transfer_syntax, part.place)
         return self._opaque(media_type, syntax, part.place)
+
+    def check_inline(self, key: str, size: int) -> None:
+        """Raise `NotStorable` unless the value of `size` bytes in the metadata is what they say."""
+        self._native(key, Place(array("Q", (0,)), array("Q", (size,))))
 
     def _kind(self, part: BulkPart) -> tuple[str, str]:
         """Media type and transfer syntax; "" for one that the bit stream must tell."""
@@ -130,8 +138,9 @@ class PixelParts:
 
     def _native(self, key: str, place: Place) -> Place:
         bits, size = frame_bits(self.attributes, key), place.size
+        demand(self.attributes, key)
         if not bits:
-            return place  # the metadata do not tell what this is, as in some files
+            raise _mismatch(self._of_another_size(size, 0, number(self.attributes, _FRAMES) or 1))
         if len(place.lengths) > 1 and bits % 8:
             raise _mismatch(
                 f"frames of {bits} bits do not begin on whole bytes: they must come as one part"
@@ -140,12 +149,17 @@ class PixelParts:
         count = frames if frames is not None else self._count(size, bits)
         wanted = (bits * count + 7) // 8
         if not wanted <= size <= wanted + wanted % 2:
-            raise _mismatch(
-                f"the pixel data have {size} bytes; Rows, Columns, Samples per Pixel, Bits "
-                f"Allocated and Number of Frames make {wanted}"
-            )
+            raise _mismatch(self._of_another_size(size, wanted, count))
         self._count_frames(count if frames is None else None, frames, len(place.lengths))
         return place
+
+    def _of_another_size(self, size: int, wanted: int, frames: int) -> str:
+        """The sentence with all values that could be wrong."""
+        values = [number(self.attributes, tag) for tag in _SIZES]
+        return (
+            f"the pixel data have {size} bytes; Rows, Columns, Samples per Pixel, Bits Allocated "
+            f"and Number of Frames ({', '.join(map(str, values))}, {frames}) make {wanted}"
+        )
 
     @staticmethod
     def _count(size: int, bits: int) -> int:
@@ -171,6 +185,7 @@ class PixelParts:
                 fill(self.attributes, header)
             elif not _alike(header, first):
                 raise _mismatch(f"frame {count} is an image of another size or kind than frame 1")
+            self._check_runs(header, offset, count)
             possible = tuple(each for each in possible if each in header.syntaxes)
         self.transfer_syntax = self._choose(possible, given)
         self._count_compressed(len(frames.lengths))
@@ -178,9 +193,21 @@ class PixelParts:
 
     def _header(self, media_type: str, offset: int, length: int, count: int) -> ImageHeader:
         try:
-            return read_image_header(media_type, self._read, offset, length)
+            header = read_image_header(media_type, self._read, offset, length)
+            check_whole(media_type, self._read, offset, length, header)
+            return header
         except DicomError as error:
             raise _mismatch(f"frame {count} of the pixel data, {media_type}: {error}") from error
+
+    def _check_runs(self, header: ImageHeader, offset: int, count: int) -> None:
+        if header.syntaxes != (RLE_LOSSLESS,):
+            return
+        rows, columns = (number(self.attributes, tag) or 0 for tag in _SIZES[:2])
+        try:
+            sizes = decoded_sizes(self._read, offset, header.length, rows * columns)
+        except DicomError as error:
+            raise _mismatch(f"frame {count} of the pixel data: {error}") from error
+        check_runs(self.attributes, sizes, count)
 
     def _choose(self, possible: tuple[str, ...], given: str) -> str:
         if given and given not in possible:
@@ -205,6 +232,7 @@ class PixelParts:
 
     def _opaque(self, media_type: str, syntax: str, place: Place) -> Encapsulated:
         """Frames of which only the metadata tell what they are."""
+        demand(self.attributes)
         hinted = next((hint for hint in self._hints if media_type_of(hint) == media_type), "")
         self.transfer_syntax = syntax or hinted or DEFAULT_TRANSFER_SYNTAXES[media_type]
         self._count_compressed(len(place.lengths))

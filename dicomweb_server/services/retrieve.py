@@ -93,6 +93,19 @@ class RetrieveService:
         """As `content`; the stored bytes if the file is too damaged to be converted."""
         return self.at_best(delivery)[1]
 
+    def as_file(self, delivery: Delivery) -> Iterator[bytes]:
+        """As `content_at_best`, and always with preamble and prefix (PS3.10, 7.1)."""
+        record = delivery.record
+        if not delivery.as_stored or self._is_part_10(record):
+            return self.content_at_best(delivery)
+        if can_convert(record.transfer_syntax, delivery.target):
+            return self.content_at_best(Delivery(record, delivery.target, as_stored=False))
+        stored = self.content_at_best(delivery)
+        first = next(stored, b"")
+        # A compressed file tells its transfer syntax, so that group 0002 is what it begins with.
+        prefix = b"" if first.startswith(b"DICM") else b"DICM"
+        return chain((bytes(128), prefix, first), stored)
+
     def content(self, delivery: Delivery) -> Iterator[bytes]:
         """The bytes of the file; raises `BlobNotFound` before the first when they are gone."""
         record = delivery.record

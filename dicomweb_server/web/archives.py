@@ -58,12 +58,22 @@ class _Making:
             yield self._entry(record, names.of(record, header))
 
     def on_media(self) -> Iterator[Entry]:
-        """The DICOMDIR comes first; an instance that it cannot hold keeps its UID as name."""
-        index = self.context.index
-        directory, ids = file_set(index.headers(self.resource, self.scope))
+        """The DICOMDIR comes first; what was stored meanwhile is left out, for it cannot tell."""
+        index, service = self.context.index, self.context.services.retrieve
+        headers = index.headers(self.resource, self.scope)
+        directory, ids = file_set(
+            (record, header, service.delivery(record, self.syntax).target)
+            for record, header in headers
+        )
         yield Entry(_DIRECTORY, len(directory), lambda: iter((directory,)))
         for record in index.instances(self.resource, self.scope):
-            yield self._entry(record, ids.get(record.row, f"OTHER/{record.sop_uid}.dcm"))
+            if record.row in ids:
+                yield self._on_media(record, ids[record.row])
+
+    def _on_media(self, record: InstanceRecord, name: str) -> Entry:
+        service = self.context.services.retrieve
+        delivery = service.delivery(record, self.syntax)
+        return Entry(name, record.size, lambda: service.as_file(delivery))
 
     def _entry(self, record: InstanceRecord, name: str) -> Entry:
         service = self.context.services.retrieve

@@ -41,6 +41,8 @@ ELEMENTS = [
     ('<Value number="1">1.50</Value>', "DS", {"Value": ["1.50"]}),
     ('<Value number="1">7</Value>', "IS", {"Value": [7]}),
     ('<BulkData uri="a?b&amp;c"/>', "OW", {"BulkDataURI": "a?b&c"}),
+    ('<BulkData URI="a?b&amp;c"/>', "OW", {"BulkDataURI": "a?b&c"}),
+    ('<BulkData URI="other" uri="a"/>', "OW", {"BulkDataURI": "a"}),
     ("<InlineBinary>QU\nJD</InlineBinary>", "OB", {"InlineBinary": "QUJD"}),
     ("\n  <!-- a comment -->\n", "LO", {}),
     ('<Item number="1"></Item>', "SQ", {"Value": [{}]}),
