@@ -24,6 +24,7 @@ EXTENSIONS = {
     "signed-links": "dicomweb_signed_links",
     "audit": "dicomweb_audit",
     "filter-coerce": "dicomweb_filter_coerce",
+    "filter-transcode": "dicomweb_filter_transcode",
     "codecs-imagecodecs": "dicomweb_codecs_imagecodecs",
     "renderers-pillow": "dicomweb_renderers_pillow",
     "proxy-headers": "dicomweb_proxy_headers",

@@ -27,7 +27,11 @@ from dicomweb_server.interfaces.state import StateStore
 from dicomweb_server.interfaces.storage import BlobStore
 from dicomweb_server.isolation import Toolbox
 from dicomweb_server.plugins import ExtensionError, Extensions
-from dicomweb_server.reference_options import DEFAULT_PRIVATE_CREATOR, DICTIONARY
+from dicomweb_server.reference_options import (
+    DEFAULT_PRIVATE_CREATOR,
+    DICTIONARY,
+    INGEST_TRANSCODING,
+)
 from dicomweb_server.services import Services, pixels
 from dicomweb_server.services.main_tags import EXTRA_MAIN_DICOM_TAGS, main_tags
 from dicomweb_server.services.storages import Storages
@@ -44,6 +48,9 @@ from dicomweb_server.settings import (
     STORAGES,
     STUDIES_METADATA,
 )
+
+_TRANSCODE = "transcode"
+"""The ingest filter of the option IngestTranscoding."""
 
 
 class Registry:
@@ -205,7 +212,13 @@ def _listed(registry: Registry, option: Option[tuple[str, ...]], config: Config)
 
 def _ingest_filters(extensions: Extensions, config: Config) -> dict[str, IngestFilter]:
     registry = Registry(extensions, "register_ingest_filters", IngestFilter, "ingest filter")
-    return _listed(registry, INGEST_FILTERS, config)
+    filters = _listed(registry, INGEST_FILTERS, config)
+    if config[INGEST_TRANSCODING] and _TRANSCODE not in config[INGEST_FILTERS]:
+        # Last: what the others look at is what arrived.
+        named = INGEST_TRANSCODING.name
+        made = registry.build(_TRANSCODE, named, config, {}, named=named)
+        filters[f"{_TRANSCODE} of the extension {registry.owners[_TRANSCODE]}"] = made
+    return filters
 
 
 def build_codecs(extensions: Extensions, config: Config) -> tuple[Codec, ...]:

@@ -90,7 +90,7 @@ def _body(
     )
     target = Target(target_syntax == IMPLICIT_LITTLE, ">" if target_syntax == EXPLICIT_BIG else "<")
     encoder = Encoder(target, dictionary)
-    header = _parse(first, implicit, order)
+    header = parse(first, implicit, order)
     yield encoder.encode(header)
     if pixel_data is None:
         return
@@ -103,10 +103,11 @@ def _body(
         yield b"\0"
     behind = source.rest()
     if behind.strip(b"\0"):
-        yield encoder.encode(_parse(behind, implicit, order), (header,))
+        yield encoder.encode(parse(behind, implicit, order), (header,))
 
 
-def _parse(data: bytes, implicit: bool, order: str) -> Dataset:
+def parse(data: bytes, implicit: bool, order: str) -> Dataset:
+    """The elements before the pixel data, raw; raises what pydicom raises."""
     return read_dataset(
         BytesIO(data),
         implicit,

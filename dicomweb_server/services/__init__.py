@@ -36,6 +36,7 @@ from dicomweb_server.services.removal import RemovalService
 from dicomweb_server.services.retrieve import RetrieveService
 from dicomweb_server.services.search import SearchLimits, SearchService
 from dicomweb_server.services.storages import Storages
+from dicomweb_server.services.transcoding import Transcoder
 from dicomweb_server.settings import (
     INDEX_DIRECTORY,
     SERIES_METADATA,
@@ -111,6 +112,7 @@ class Services:
     removal: RemovalService
     protection: ProtectionService
     frames: FrameService
+    transcoder: Transcoder
 
     @classmethod
     def build(
@@ -125,6 +127,7 @@ class Services:
         frames: FrameService,
     ) -> Services:
         """The use cases as the configuration wants them."""
+        transcoder = Transcoder(frames, dictionary)
         bulk = BulkService(index, storages, dictionary)
         removal = RemovalService(index, storages)
         protection = ProtectionService(index, state)
@@ -154,11 +157,12 @@ class Services:
                 load=bulk.load,
                 cache=_cache(config),
             ),
-            retrieve=RetrieveService(index, storages, dictionary),
+            retrieve=RetrieveService(index, storages, dictionary, frames, transcoder),
             bulk=bulk,
             removal=removal,
             protection=protection,
             frames=frames,
+            transcoder=transcoder,
         )
 
 

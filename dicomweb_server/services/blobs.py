@@ -42,9 +42,12 @@ def reader(storages: Storages, record: InstanceRecord) -> Read:
 def data_reader(storages: Storages, record: InstanceRecord) -> Read:
     """Reads ranges as `ParsedInstance` counts them: with a deflated data set inflated."""
     read = reader(storages, record)
-    if not record.deflated:
-        return read
-    return lambda offset, length: b"".join(_inflated(read, record.size, offset, length))
+    return inflated_reader(read, record.size) if record.deflated else read
+
+
+def inflated_reader(read: Read, size: int) -> Read:
+    """Reads ranges of a file of `size` bytes as if its data set were not deflated."""
+    return lambda offset, length: b"".join(_inflated(read, size, offset, length))
 
 
 def _inflated(read: Read, size: int, offset: int, length: int) -> Iterator[bytes]:

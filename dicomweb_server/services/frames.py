@@ -11,7 +11,7 @@ from dicomweb_server.dicom import DicomError, PixelData, load_header
 from dicomweb_server.dicom.encode import swap_words
 from dicomweb_server.dicom.transfer_syntaxes import EXPLICIT_BIG, IMPLICIT_LITTLE
 from dicomweb_server.imaging import ImageFormat, pack, unpack
-from dicomweb_server.interfaces.index import Details, Index, InstanceRecord
+from dicomweb_server.interfaces.index import BlobRef, Index, InstanceRecord
 from dicomweb_server.isolation import Runner, Toolbox
 from dicomweb_server.isolation.tasks import Source
 from dicomweb_server.ps318.media_types import EXPLICIT_VR_LITTLE_ENDIAN, is_video
@@ -24,16 +24,26 @@ _NATIVE = EXPLICIT_VR_LITTLE_ENDIAN
 
 @dataclass(frozen=True)
 class StoredImage:
-    """The pixel data of an instance, and its header when somebody needs it."""
+    """The pixel data of an instance, and its header when somebody needs it.
 
-    record: InstanceRecord
+    Attributes:
+        transfer_syntax: of the file.
+        pixels: where the frames lie.
+        header: `ParsedInstance.header`.
+        read: gives ranges of the file as `pixels` counts them: a deflated data set inflated.
+        blob: what the file is known by, if it is stored already.
+    """
+
+    transfer_syntax: str
     pixels: PixelData
-    details: Details = field(repr=False)
+    header: bytes = field(repr=False)
+    read: blobs.Read = field(repr=False)
+    blob: BlobRef | None = None
 
     @cached_property
     def attributes(self) -> Mapping[str, Any]:
         """The header in the DICOM JSON model."""
-        return load_header(self.details.header)
+        return load_header(self.header)
 
     @cached_property
     def form(self) -> ImageFormat:
@@ -48,12 +58,12 @@ class StoredImage:
     @property
     def delivered_as(self) -> str:
         """The transfer syntax in which stored frames go out: native ones always little endian."""
-        return _NATIVE if self.is_native else self.record.transfer_syntax
+        return _NATIVE if self.is_native else self.transfer_syntax
 
     @property
     def is_video(self) -> bool:
         """Whether there is one stream instead of frames."""
-        return is_video(self.record.transfer_syntax)
+        return is_video(self.transfer_syntax)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +98,13 @@ class FrameService:
         details = self._index.details(record.row)
         if details is None or details.pixel_data is None:
             return None
-        return StoredImage(record, PixelData.from_bytes(details.pixel_data), details)
+        return StoredImage(
+            record.transfer_syntax,
+            PixelData.from_bytes(details.pixel_data),
+            details.header,
+            blobs.data_reader(self._storages, record),
+            record.blob,
+        )
 
     # --- as stored -------------------------------------------------------------------------
 
@@ -100,7 +116,7 @@ class FrameService:
         data = b"".join(self._raw(image, number))
         if not image.is_native:
             return data
-        if image.record.transfer_syntax == EXPLICIT_BIG:
+        if image.transfer_syntax == EXPLICIT_BIG:
             data = self._little_endian(image, data)
         bits = image.pixels.bit_offset(number)
         if bits or image.pixels.frame_bits % 8:
@@ -109,15 +125,14 @@ class FrameService:
 
     def stored_pieces(self, image: StoredImage, number: int) -> Iterator[bytes]:
         """As `stored`, in pieces where the file has the bytes as they are sent."""
-        big = image.record.transfer_syntax == EXPLICIT_BIG
+        big = image.transfer_syntax == EXPLICIT_BIG
         if image.is_native and (big or image.pixels.frame_bits % 8):
             return iter((self.stored(image, number),))
         return self._raw(image, number)
 
     def _raw(self, image: StoredImage, number: int) -> Iterator[bytes]:
-        read = blobs.data_reader(self._storages, image.record)
         for part in image.pixels.frame(number):
-            yield from blobs.stream_range(read, part.offset, part.length)
+            yield from blobs.stream_range(image.read, part.offset, part.length)
 
     def stored_size(self, image: StoredImage, number: int) -> int:
         """Bytes of `stored`; raises `NoSuchFrame`."""
@@ -135,9 +150,18 @@ class FrameService:
 
     # --- decoded and encoded ---------------------------------------------------------------
 
+    def decodes(self, transfer_syntax: str) -> bool:
+        """Whether frames of a compressed transfer syntax can be decoded."""
+        return any(transfer_syntax in codec.decodes for codec in self._tools.codecs)
+
+    @property
+    def encodable(self) -> frozenset[str]:
+        """The compressed transfer syntaxes in which some frames can be encoded."""
+        return frozenset[str]().union(*(codec.encodes for codec in self._tools.codecs))
+
     def targets(self, image: StoredImage) -> Sequence[str]:
         """Transfer syntaxes beside `delivered_as` in which frames can be had, native first."""
-        if image.is_video or not self._readable(image):
+        if image.is_video or not (image.is_native or self.decodes(image.transfer_syntax)):
             return ()
         try:
             form = image.form
@@ -150,12 +174,7 @@ class FrameService:
             for uid in codec.encodes
             if codec.can_encode(uid, form)
         }
-        return (*native, *sorted(encodable - {image.record.transfer_syntax}))
-
-    def _readable(self, image: StoredImage) -> bool:
-        if image.is_native:
-            return True
-        return any(image.record.transfer_syntax in codec.decodes for codec in self._tools.codecs)
+        return (*native, *sorted(encodable - {image.transfer_syntax}))
 
     def source(self, image: StoredImage, number: int) -> Source:
         """How the bytes of `stored` are to be understood; raises `DicomError` for bombs."""
@@ -165,7 +184,7 @@ class FrameService:
                 f"A frame of {form.rows} x {form.columns} pixels has {form.array_bytes >> 20} MiB; "
                 f"possible are {self.limits.size >> 20} (MaximumFrameSizeMB)."
             )
-        return Source(form, "" if image.is_native else image.record.transfer_syntax)
+        return Source(form, "" if image.is_native else image.transfer_syntax)
 
     def frame(self, image: StoredImage, number: int, syntax: str) -> bytes:
         """A frame in a transfer syntax of `targets`, or `delivered_as`.
@@ -177,10 +196,10 @@ class FrameService:
         if syntax == image.delivered_as:
             return self.stored(image, number)
         image.pixels.frame(number)
+        if image.blob is None:
+            return self.transcoded(image, number, syntax)[0]
         name = f"{number} {syntax} {self.limits.quality}"
-        return self._cache.get(
-            image.record.blob, name, lambda: self.transcoded(image, number, syntax)[0]
-        )
+        return self._cache.get(image.blob, name, lambda: self.transcoded(image, number, syntax)[0])
 
     def transcoded(self, image: StoredImage, number: int, syntax: str) -> tuple[bytes, ImageFormat]:
         """A frame in another transfer syntax, and the format that it has there."""

@@ -1,16 +1,15 @@
-"""Retrieve instances (PS3.18 10.4): as they are stored, or in another uncompressed syntax."""
+"""Retrieve instances (PS3.18 10.4): as they are stored, or in another transfer syntax."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from dicomweb_server.dicom import (
     CONVERTIBLE_SYNTAXES,
     DicomError,
-    PixelData,
     TagDictionary,
     can_convert,
     convert,
@@ -20,7 +19,9 @@ from dicomweb_server.interfaces.index import Index, InstanceRecord
 from dicomweb_server.ps318.media_types import EXPLICIT_VR_LITTLE_ENDIAN
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services import blobs
+from dicomweb_server.services.frames import FrameService
 from dicomweb_server.services.storages import Storages
+from dicomweb_server.services.transcoding import Transcoder
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +30,16 @@ AS_STORED = "*"
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One instance on its way out: in the syntax `target`, converted unless `as_stored`."""
+    """One instance on its way out: in the syntax `target`, converted unless `as_stored`.
+
+    `strict`: the client asked for that syntax and no other; else the stored bytes will do if the
+    file turns out to be too damaged.
+    """
 
     record: InstanceRecord
     target: str
     as_stored: bool
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,54 +49,86 @@ class RetrieveService:
     index: Index
     storages: Storages
     dictionary: TagDictionary
+    frames: FrameService
+    transcoder: Transcoder
 
     def records(self, resource: Resource, scope: Scope) -> Iterator[InstanceRecord]:
         """The instances of a resource in a stable order."""
         return self.index.instances(resource, scope)
 
+    # --- which transfer syntaxes -----------------------------------------------------------
+
     def possible_syntaxes(self, resource: Resource, scope: Scope) -> frozenset[str]:
-        """The transfer syntaxes in which every instance of a resource can be delivered."""
+        """The transfer syntaxes in which all instances of a resource may be had.
+
+        Whether the pixels of each can be encoded in them shows `obstacles`.
+        """
         stored = self.index.transfer_syntaxes(resource, scope)
-        choices = [CONVERTIBLE_SYNTAXES if can_convert(s, s) else frozenset({s}) for s in stored]
+        choices = [self._reachable(each) for each in stored]
         return frozenset.intersection(*choices) if choices else frozenset()
+
+    def _reachable(self, stored: str) -> frozenset[str]:
+        if not (can_convert(stored, stored) or self.frames.decodes(stored)):
+            return frozenset({stored})
+        return CONVERTIBLE_SYNTAXES | self.frames.encodable | {stored}
+
+    def obstacles(self, records: Sequence[InstanceRecord], syntax: str) -> list[InstanceRecord]:
+        """Those of the instances whose pixels cannot be had in a transfer syntax."""
+        return [record for record in records if not self._can(record, syntax)]
+
+    def _can(self, record: InstanceRecord, syntax: str) -> bool:
+        stored = record.transfer_syntax
+        if stored == syntax or can_convert(stored, syntax):
+            return True
+        image = self.frames.image(record)
+        return image is None or self.transcoder.possible(image, syntax)
 
     def delivery(self, record: InstanceRecord, syntax: str | None) -> Delivery:
         """How an instance goes out when `syntax` was negotiated.
 
-        None is the default (PS3.18 8.7.3.5.2): Explicit VR Little Endian, unless that needs a
-        codec; "*" is whatever is stored.
+        None is the default (PS3.18 8.7.3.5.2): Explicit VR Little Endian, where the frames can be
+        decoded; "*" is whatever is stored.
         """
         stored = record.transfer_syntax
         if syntax == AS_STORED:
             return Delivery(record, stored, as_stored=True)
         convertible = can_convert(stored, stored)
+        strict = syntax is not None
         if syntax is None:
-            syntax = EXPLICIT_VR_LITTLE_ENDIAN if convertible else stored
+            readable = convertible or self.frames.decodes(stored)
+            syntax = EXPLICIT_VR_LITTLE_ENDIAN if readable else stored
         # What came without preamble is only sent so to who asks for the stored bytes.
         as_stored = syntax == stored and (not convertible or self._is_part_10(record))
-        return Delivery(record, syntax, as_stored)
+        return Delivery(record, syntax, as_stored, strict)
 
     def _is_part_10(self, record: InstanceRecord) -> bool:
         """Whether the file begins as PS3.10 7.1 wants it."""
         return blobs.reader(self.storages, record)(128, 4) == b"DICM"
 
-    def at_best(self, delivery: Delivery) -> tuple[Delivery, Iterator[bytes]]:
-        """The bytes as in `content`, and what they are.
+    # --- their bytes -----------------------------------------------------------------------
 
-        That is the stored file if it is too damaged to be converted.
+    def at_best(self, delivery: Delivery) -> tuple[Delivery, Iterator[bytes]]:
+        """The bytes of an instance, and what they are: the first is made already.
+
+        That is the stored file if it is too damaged for what is wanted and the client did not ask
+        for a certain syntax; then `DicomError` is raised. Raises `BlobNotFound` when the bytes are
+        gone.
         """
-        converted = self.content(delivery)
+        record = delivery.record
+        if delivery.as_stored:
+            return delivery, blobs.stream(self.storages, record)
         try:
-            first = next(converted, b"")
+            delivery, content = self._converted(delivery)
+            return delivery, chain((next(content, b""),), content)
         except DicomError as error:
-            record = delivery.record
+            if delivery.strict:
+                raise
             log.warning("%s is sent as it is stored: %s", record.sop_uid, error)
             stored = Delivery(record, record.transfer_syntax, as_stored=True)
             return stored, blobs.stream(self.storages, record)
-        return delivery, chain((first,), converted)
 
     def content_at_best(self, delivery: Delivery) -> Iterator[bytes]:
-        """As `content`; the stored bytes if the file is too damaged to be converted."""
+        """The bytes of `at_best`."""
         return self.at_best(delivery)[1]
 
     def as_file(self, delivery: Delivery) -> Iterator[bytes]:
@@ -99,25 +137,25 @@ class RetrieveService:
         if not delivery.as_stored or self._is_part_10(record):
             return self.content_at_best(delivery)
         if can_convert(record.transfer_syntax, delivery.target):
-            return self.content_at_best(Delivery(record, delivery.target, as_stored=False))
+            return self.content_at_best(replace(delivery, as_stored=False))
         stored = self.content_at_best(delivery)
         first = next(stored, b"")
         # A compressed file tells its transfer syntax, so that group 0002 is what it begins with.
         prefix = b"" if first.startswith(b"DICM") else b"DICM"
         return chain((bytes(128), prefix, first), stored)
 
-    def content(self, delivery: Delivery) -> Iterator[bytes]:
-        """The bytes of the file; raises `BlobNotFound` before the first when they are gone."""
-        record = delivery.record
-        if delivery.as_stored:
-            return blobs.stream(self.storages, record)
-        details = self.index.details(record.row)
-        packed = details.pixel_data if details else None
-        return convert(
-            blobs.reader(self.storages, record),
-            record.size,
-            record.transfer_syntax,
-            delivery.target,
-            PixelData.from_bytes(packed) if packed else None,
-            dictionary=self.dictionary,
-        )
+    def _converted(self, delivery: Delivery) -> tuple[Delivery, Iterator[bytes]]:
+        record, target = delivery.record, delivery.target
+        read = blobs.reader(self.storages, record)
+        image = self.frames.image(record)
+        if image is not None and not (image.is_native and can_convert(target, target)):
+            content = self.transcoder.transcode(image, read, record.size, target)
+            return delivery, content
+        stored = record.transfer_syntax
+        if not can_convert(stored, stored):  # a compressed syntax, and nothing that is compressed
+            stored = EXPLICIT_VR_LITTLE_ENDIAN
+        if not can_convert(target, target):
+            target = EXPLICIT_VR_LITTLE_ENDIAN
+        pixels = image.pixels if image is not None else None
+        content = convert(read, record.size, stored, target, pixels, dictionary=self.dictionary)
+        return replace(delivery, target=target), content

@@ -14,6 +14,7 @@ from dicomweb_server.http.access import current_context
 from dicomweb_server.http.answers import choose, ranged_answer, stream_answer
 from dicomweb_server.http.conditions import not_modified, with_etag
 from dicomweb_server.http.errors import HttpError
+from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.ps318.accept import Match, Offer
 from dicomweb_server.ps318.errors import NotAcceptable
 from dicomweb_server.ps318.media_types import (
@@ -32,7 +33,7 @@ from dicomweb_server.web.resources import base, located, missing, note, patients
 def frames(resource: Resource, listed: str | None) -> Response:
     """Frames of an instance; all of them when none is listed."""
     numbers = None if listed is None else parse_frame_list(listed)
-    image = find_image(resource)
+    record, image = find_image(resource)
     service = current_context().services.frames
     if numbers is None:
         numbers = tuple(range(1, image.pixels.number_of_frames + 1))
@@ -40,12 +41,12 @@ def frames(resource: Resource, listed: str | None) -> Response:
     _check_numbers(image, numbers)
     form = _form(service, image, len(numbers))
     body.set_timeout()
-    answer = _answer(service, image, resource, numbers, form)
+    answer = _answer(service, (record, image), resource, numbers, form)
     return located(answer, resource.frames(() if listed is None else numbers))
 
 
-def find_image(resource: Resource) -> StoredImage:
-    """The pixel data of the one instance that a resource names; raises `HttpError`."""
+def find_image(resource: Resource) -> tuple[InstanceRecord, StoredImage]:
+    """The one instance that a resource names, and its pixel data; raises `HttpError`."""
     context = current_context()
     found = list(context.services.retrieve.records(resource, g.scope))
     if not found:
@@ -58,7 +59,7 @@ def find_image(resource: Resource) -> StoredImage:
     image = context.services.frames.image(found[0])
     if image is None:
         raise HttpError(404, f"{resource.path} has no pixel data, so it has no frames")
-    return image
+    return found[0], image
 
 
 def _check_numbers(image: StoredImage, numbers: Sequence[int]) -> None:
@@ -72,7 +73,7 @@ def _check_numbers(image: StoredImage, numbers: Sequence[int]) -> None:
 def _refuse_video(image: StoredImage, resource: Resource) -> None:
     if image.is_video:
         raise NotAcceptable(
-            f"The frames of a video ({image.record.transfer_syntax}) cannot be had one by one. "
+            f"The frames of a video ({image.transfer_syntax}) cannot be had one by one. "
             f"Possible: the whole stream at {resource.rendered()} or {resource.bulk(['7fe00010'])},"
             f" ranges of bytes (Range) included."
         )
@@ -151,13 +152,14 @@ def _not_default(uid: str) -> tuple[bool, bool]:
 
 def _answer(
     service: FrameService,
-    image: StoredImage,
+    found: tuple[InstanceRecord, StoredImage],
     resource: Resource,
     numbers: Sequence[int],
     form: _Form,
 ) -> Response:
+    record, image = found
     how = ("parts" if form.multipart else "one", form.syntax, str(service.limits.quality))
-    etag = tag_of_records([image.record], *how, ",".join(map(str, numbers)))
+    etag = tag_of_records([record], *how, ",".join(map(str, numbers)))
     cached = not_modified(etag, weak=form.multipart)
     if cached is not None:
         return cached

@@ -24,6 +24,7 @@ from dicomweb_server.http.conditions import not_modified, refuse_match, with_eta
 from dicomweb_server.http.errors import HttpError
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.ps318.accept import ANY, Offer
+from dicomweb_server.ps318.errors import NotAcceptable
 from dicomweb_server.ps318.media_types import DICOM, OCTET_STREAM, ZIP
 from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 from dicomweb_server.ps318.paths import Resource
@@ -45,7 +46,13 @@ _BULK_DATA = Offer(OCTET_STREAM, multipart=True)
 """Of an instance resource it means the same as of its bulk data (PS3.18 table 10.4.4-1, note 2)."""
 
 
-def _syntax(service: RetrieveService, resource: Resource) -> tuple[Offer, str | None]:
+_NAMED = 10
+"""Instances that a refusal names."""
+
+
+def _syntax(
+    service: RetrieveService, resource: Resource, page: Sequence[InstanceRecord]
+) -> tuple[Offer, str | None]:
     """The form of the answer, and the transfer syntax that was negotiated."""
     many = Offer(DICOM, multipart=True, transfer_syntaxes=ANY, as_stored=True)
     offers = [many]
@@ -58,16 +65,28 @@ def _syntax(service: RetrieveService, resource: Resource) -> tuple[Offer, str | 
     if match.transfer_syntax in (None, "*"):
         return match.offer, match.transfer_syntax
     # A certain syntax is wanted: only now is it worth finding out which ones there are.
-    possible = service.possible_syntaxes(resource, g.scope)
-    exact = [
-        Offer(o.media_type, o.multipart, frozenset({uid}))
-        for o in offers
-        for uid in sorted(possible)
-    ]
+    possible = set(service.possible_syntaxes(resource, g.scope))
     # Instances without a syntax in common can still be had as they are stored.
     stored = [Offer(o.media_type, o.multipart, frozenset(), as_stored=True) for o in offers]
-    match = choose([*exact, *stored, _BULK_DATA])
-    return match.offer, match.transfer_syntax
+    refused = ""
+    while True:
+        exact = [
+            Offer(o.media_type, o.multipart, frozenset({uid}))
+            for o in offers
+            for uid in sorted(possible)
+        ]
+        try:
+            match = choose([*exact, *stored, _BULK_DATA])
+        except NotAcceptable as error:
+            raise NotAcceptable(f"{error}{refused}") from error
+        wanted = match.transfer_syntax
+        obstacles = service.obstacles(page, wanted) if wanted not in (None, "*") else ()
+        if not obstacles:
+            return match.offer, wanted
+        possible.discard(wanted)
+        names = ", ".join(record.sop_uid for record in obstacles[:_NAMED])
+        more = "" if len(obstacles) <= _NAMED else f" and {len(obstacles) - _NAMED} more"
+        refused += f" These instances cannot be transcoded to {wanted}: {names}{more}."
 
 
 def retrieve(resource: Resource) -> Response:
@@ -78,7 +97,7 @@ def retrieve(resource: Resource) -> Response:
     if not page:
         raise missing(resource)
     note(resource, page)
-    offer, syntax = _syntax(service, resource)
+    offer, syntax = _syntax(service, resource, page)
     body.set_timeout()
     if offer == _BULK_DATA:
         return values.bulk_data(resource)
@@ -108,7 +127,8 @@ def _single(service: RetrieveService, delivery: Delivery) -> Response:
         return cached
     content_type = _content_type(delivery)
     if not delivery.as_stored:
-        return with_etag(stream_answer(service.content(delivery), content_type), etag)
+        delivered, content = service.at_best(delivery)
+        return with_etag(stream_answer(content, _content_type(delivered)), etag)
     path = blobs.local_path(service.storages, record)
     if path is not None and "HTTP_RANGE" not in request.environ:
         try:
