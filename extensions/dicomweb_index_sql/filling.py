@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 
 from dicomweb_index_sql import answers
 from dicomweb_index_sql.database import Database
@@ -21,11 +21,10 @@ from dicomweb_index_sql.maintenance import remove_extras
 from dicomweb_index_sql.prepared import Prepared
 from dicomweb_index_sql.schema import details, extra_values, instances, series, studies
 from dicomweb_server.dicom import load_header
-from dicomweb_server.interfaces.index import IndexUnavailable
 from dicomweb_server.ps318.query_model import QueryLevel
 
 _PAGE = 50
-_TRIES = 5
+_PASSES = 5
 _ENDS = Prepared(
     select(
         select(func.min(studies.c.extras)).scalar_subquery(),
@@ -75,14 +74,16 @@ def _next_unfilled(database: Database, extras: Extras, after: int) -> int | None
 
 
 def _fill_study(database: Database, extras: Extras, row: int) -> None:
-    for _ in range(_TRIES):
-        revision = database.read(lambda connection: _revision(connection, row))
-        _fill_instances(database, extras, row)
-        if database.transact(partial(_mark, extras=extras, row=row, seen=revision)):
+    """Each pass fills what came during the one before, so that little is left for the last one."""
+    seen = 0
+    for left in reversed(range(_PASSES)):
+        revision = database.read(partial(_revision, row=row))
+        _fill_instances(database, extras, row, seen)
+        seen = revision or 0
+        # What comes while nobody else can write is nothing: the last pass may take all there is.
+        most = _PAGE if left else None
+        if database.transact(partial(_finish, extras=extras, row=row, seen=seen, most=most)):
             return
-    raise IndexUnavailable(
-        "a study is being stored to all the time; run `dicomweb-server reindex --tags` again later"
-    )
 
 
 def _revision(connection: Connection, row: int) -> int | None:
@@ -91,21 +92,24 @@ def _revision(connection: Connection, row: int) -> int | None:
     return found
 
 
-def _fill_instances(database: Database, extras: Extras, row: int) -> None:
+def _fill_instances(database: Database, extras: Extras, row: int, seen: int) -> None:
     last = 0
     while True:
-        found = database.transact(partial(_fill_page, extras=extras, row=row, after=last))
+        page = partial(_fill_page, extras=extras, row=row, seen=seen, after=last)
+        found = database.transact(page)
         if len(found) < _PAGE:
             return
         last = found[-1]
 
 
-def _fill_page(connection: Connection, extras: Extras, row: int, after: int) -> Sequence[int]:
-    """Instances of a study from one on; their row keys."""
+def _fill_page(
+    connection: Connection, extras: Extras, row: int, seen: int, after: int
+) -> Sequence[int]:
+    """Instances of a study that changed since a revision, from one on; their row keys."""
     statement = (
         select(instances.c.id, details.c.header)
         .join_from(instances, details, details.c.instance_row == instances.c.id)
-        .where(instances.c.study_row == row, instances.c.id > after)
+        .where(_changed(row, seen), instances.c.id > after)
         .order_by(instances.c.id)
         .limit(_PAGE)
     )
@@ -113,6 +117,11 @@ def _fill_page(connection: Connection, extras: Extras, row: int, after: int) -> 
     for key, header in found:
         _keep(connection, extras, QueryLevel.INSTANCE, key, _read(header))
     return [key for key, _ in found]
+
+
+def _changed(row: int, seen: int) -> Any:
+    """Which instances of a study were stored after it had a revision."""
+    return and_(instances.c.study_row == row, instances.c.revision > seen)
 
 
 def _read(header: bytes) -> dict[str, Any]:
@@ -133,12 +142,23 @@ def _keep(
         connection.execute(insert(extra_values), rows)
 
 
-def _mark(connection: Connection, extras: Extras, row: int, seen: int | None) -> bool:
-    """Fill parents from their first instances; False if the study changed since it was seen."""
-    if _revision(connection, row) != seen:
-        return False
-    if seen is None:
+def _finish(connection: Connection, extras: Extras, row: int, seen: int, most: int | None) -> bool:
+    """Fill what came since and the parents, mark the study; False if more than `most` came."""
+    if _revision(connection, row) is None:
         return True  # it was deleted
+    changed = select(func.count()).select_from(instances).where(_changed(row, seen))
+    count = connection.execute(changed).scalar_one()
+    if most is not None and count > most:
+        return False
+    after = 0
+    while page := _fill_page(connection, extras, row, seen, after):
+        after = page[-1]
+    _mark(connection, extras, row)
+    return True
+
+
+def _mark(connection: Connection, extras: Extras, row: int) -> None:
+    """Fill parents from their first instances."""
     of_series = select(series.c.id).where(series.c.study_row == row).order_by(series.c.id)
     for key in connection.execute(of_series).scalars().all():
         first = instances.c.series_row == key
@@ -147,7 +167,6 @@ def _mark(connection: Connection, extras: Extras, row: int, seen: int | None) ->
     _fill_parent(connection, extras, QueryLevel.STUDY, studies, row, first)
     marked = update(studies).where(studies.c.id == row).values(extras=extras.signature)
     connection.execute(marked)
-    return True
 
 
 def _fill_parent(

@@ -361,6 +361,31 @@ def test_storing_goes_on_while_they_are_filled(running):
         assert patients(strict, "/studies", {"KVP": str(200 + number)}) == "A"
 
 
+def test_a_study_that_is_stored_to_all_the_time_is_filled(running, monkeypatch):
+    """By a server that does not know the attributes yet, before each step of the filling."""
+    old = running(DICTIONARY)
+    old.stored(*ARCHIVE)
+    client = running(EXTRA)
+    study = uids_of(ARCHIVE[0])[0]
+    database, stored = index_of(client).database, []
+    transact = database.transact
+
+    def stored_to_before(work):
+        stored.append(str(200 + len(stored)))
+        old.stored(instance(PatientID="A", StudyInstanceUID=study, KVP=stored[-1]))
+        return transact(work)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "transact", stored_to_before)
+        assert next(index_of(client).fill(), "nothing") is None
+    assert index_of(client).unfilled() == 3
+    assert sum(1 for _ in index_of(client).fill()) == 3
+    strict = running(EXTRA | NO_SCAN)
+    assert stored
+    for kvp in stored:
+        assert patients(strict, "/studies", {"KVP": kvp}) == "A"
+
+
 def command(tmp_path, url, config, *arguments):
     path = tmp_path / "config.json"
     known = {"StorageDirectory": str(tmp_path / "data"), "Index": {"Url": url}}
