@@ -296,6 +296,7 @@ def build_context(extensions: Extensions, config: Config) -> ServerContext:
         pixels.frames(
             config, providers.index, storages, tools, _values_of(extensions, config, tools)
         ),
+        providers.renderers,
     )
     tags = main_tags(config[EXTRA_MAIN_DICOM_TAGS], dictionary)
     context = ServerContext(config, extensions, providers, dictionary, services, tags)

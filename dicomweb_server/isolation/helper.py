@@ -25,6 +25,8 @@ class _Parts(Sequence[bytes]):
         return len(self._sizes)
 
     def __getitem__(self, number: Any) -> Any:
+        if isinstance(number, slice):
+            return [self[each] for each in range(*number.indices(len(self)))]
         size = self._sizes[number]
         return self._scratch.read(sum(self._sizes[:number]), size)
 

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import chain
 from typing import Any, TypeAlias
 
-from dicomweb_server.imaging import Image, ImageFormat, pack, unpack
+from dicomweb_server.dicom import load_header
+from dicomweb_server.imaging import (
+    Image,
+    ImageFormat,
+    View,
+    Viewport,
+    Window,
+    icc_profile,
+    pack,
+    unpack,
+)
+from dicomweb_server.imaging import render as show
+from dicomweb_server.imaging.image import Pixels
 from dicomweb_server.interfaces.codecs import Codec, CodecError
-from dicomweb_server.interfaces.renderers import Renderer
+from dicomweb_server.interfaces.renderers import Renderer, Rendering
 
 Blobs: TypeAlias = Sequence[bytes]
 """Read when they are asked for: those of a long animation are never in memory together."""
@@ -96,5 +110,59 @@ def transcode(tools: Toolbox, arguments: Mapping[str, Any], blobs: Blobs) -> Res
     return {"form": asdict(encoded.format)}, [encoded.frame]
 
 
+def render(tools: Toolbox, arguments: Mapping[str, Any], blobs: Blobs) -> Result:
+    """Frames as an image file: the header comes first, then its bulk values, then the frames."""
+    attributes = _attributes(blobs[0])
+    paths = arguments["paths"]
+    values = dict(zip(paths, blobs[1 : 1 + len(paths)], strict=True))
+    how = view_of(arguments["view"])
+    source = Source.of(arguments["source"])
+    numbers = arguments["numbers"]
+    reduce = _halvings(source.form, how)
+    profile = b""
+
+    def frames() -> Iterator[Pixels]:
+        nonlocal profile
+        for place, number in enumerate(numbers, 1 + len(paths)):
+            image = source.image(tools, blobs[place], reduce)
+            shown = show(image, attributes, number, how, values.__getitem__)
+            profile = icc_profile(shown, attributes, number, how, values.__getitem__)
+            yield shown
+
+    first, rest = _peeked(frames())
+    rendering = Rendering(arguments["quality"], arguments["seconds"], profile)
+    renderer = tools.renderer(arguments["media_type"])
+    return {}, [renderer.write(chain((first,), rest), arguments["media_type"], rendering)]
+
+
+def _peeked(frames: Iterator[Pixels]) -> tuple[Pixels, Iterator[Pixels]]:
+    return next(frames), frames
+
+
+@lru_cache(maxsize=2)
+def _attributes(header: bytes) -> dict[str, Any]:
+    """The header of an object whose frames are rendered one after the other."""
+    return load_header(header)
+
+
+def _halvings(form: ImageFormat, how: View) -> int:
+    """How far a frame may be reduced while it is decoded, with pixels to spare for scaling."""
+    if how.size is None or how.viewport is not None:
+        return 0
+    halvings = 0
+    while max(form.rows, form.columns) >> (halvings + 1) >= 2 * how.size:
+        halvings += 1
+    return halvings
+
+
+def view_of(document: Mapping[str, Any]) -> View:
+    """A view from the JSON of `dataclasses.asdict`."""
+    fields = dict(document)
+    for name, kind in (("window", Window), ("viewport", Viewport)):
+        if fields[name] is not None:
+            fields[name] = kind(**fields[name])
+    return View(**fields | {"annotation": frozenset(fields["annotation"])})
+
+
 Task: TypeAlias = Callable[[Toolbox, Mapping[str, Any], Blobs], Result]
-TASKS: Mapping[str, Task] = {task.__name__: task for task in (decode, transcode)}
+TASKS: Mapping[str, Task] = {task.__name__: task for task in (decode, transcode, render)}

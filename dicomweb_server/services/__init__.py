@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,9 +10,11 @@ from dicomweb_server.config import Config, Option, boolean, whole
 from dicomweb_server.dicom import JsonOptions, Limits, TagDictionary
 from dicomweb_server.dicom.instance import MAX_DEPTH
 from dicomweb_server.dicom.json_model import BinaryMode
+from dicomweb_server.imaging.view import DefaultWindow
 from dicomweb_server.interfaces.index import Index, Overwrite
 from dicomweb_server.interfaces.ingest import IngestFilter
 from dicomweb_server.interfaces.metadata import MetadataMode
+from dicomweb_server.interfaces.renderers import Renderer
 from dicomweb_server.interfaces.state import StateStore
 from dicomweb_server.reference_options import (
     DEFAULT_ENCODING,
@@ -30,9 +32,11 @@ from dicomweb_server.services.ingest import IngestService
 from dicomweb_server.services.limits import Room
 from dicomweb_server.services.main_tags import EXTRA_MAIN_DICOM_TAGS
 from dicomweb_server.services.metadata import AnswerCache, MetadataService
+from dicomweb_server.services.presentable import PresentableService
 from dicomweb_server.services.protection import ProtectionService
 from dicomweb_server.services.reading import ReadingOptions
 from dicomweb_server.services.removal import RemovalService
+from dicomweb_server.services.rendering import RenderService
 from dicomweb_server.services.retrieve import RetrieveService
 from dicomweb_server.services.search import SearchLimits, SearchService
 from dicomweb_server.services.storages import Storages
@@ -113,6 +117,8 @@ class Services:
     protection: ProtectionService
     frames: FrameService
     transcoder: Transcoder
+    render: RenderService
+    presentable: PresentableService
 
     @classmethod
     def build(
@@ -125,6 +131,7 @@ class Services:
         modes: Mapping[str, MetadataMode],
         filters: Mapping[str, IngestFilter],
         frames: FrameService,
+        renderers: Sequence[Renderer],
     ) -> Services:
         """The use cases as the configuration wants them."""
         transcoder = Transcoder(frames, dictionary)
@@ -163,6 +170,15 @@ class Services:
             protection=protection,
             frames=frames,
             transcoder=transcoder,
+            render=RenderService(
+                frames,
+                index,
+                renderers,
+                bulk.load,
+                default_window=cast(DefaultWindow, config[pixels.DEFAULT_WINDOW]),
+                thumbnail=config[pixels.THUMBNAIL_SIZE],
+            ),
+            presentable=PresentableService(index, frames, bulk),
         )
 
 

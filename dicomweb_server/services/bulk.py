@@ -59,7 +59,7 @@ class BulkService:
             raise BadRequest(str(error)) from error
         if wanted is None:
             return []
-        found = (self._value(r, wanted) for r in self.index.instances(resource, scope))
+        found = (self.value(r, wanted) for r in self.index.instances(resource, scope))
         return [value for value in found if value is not None]
 
     def everything(self, resource: Resource, scope: Scope) -> Iterator[tuple[str, BulkValue]]:
@@ -67,7 +67,7 @@ class BulkService:
         for record, header in self.index.headers(resource, scope):
             attributes = load_header(header)
             for path in bulk_paths(attributes):
-                value = self._value(record, path)
+                value = self.value(record, path)
                 if value is not None:
                     yield path, value
 
@@ -84,7 +84,8 @@ class BulkService:
         """Pixel data that are not encapsulated."""
         return BulkValue(record, ((pixels.offset, pixels.length),), _word(record, pixels.vr))
 
-    def _value(self, record: InstanceRecord, path: str) -> BulkValue | None:
+    def value(self, record: InstanceRecord, path: str) -> BulkValue | None:
+        """The value at a path of one instance; None when it is not there."""
         details = self.index.details(record.row)
         if details is None:
             return None
@@ -125,7 +126,7 @@ class BulkService:
         """Loads values of one instance by path: for metadata with inline binary values."""
 
         def load(path: str) -> bytes:
-            value = self._value(record, path)
+            value = self.value(record, path)
             if value is None:
                 return b""
             return b"".join(blobs.stream_range(self.read(value), 0, value.size))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -176,7 +176,11 @@ class FrameService:
         }
         return (*native, *sorted(encodable - {image.transfer_syntax}))
 
-    def source(self, image: StoredImage, number: int) -> Source:
+    def kept(self, image: StoredImage, name: str, make: Callable[[], bytes]) -> bytes:
+        """What is made from an image, from the cache if it is there; `name` tells all of it."""
+        return make() if image.blob is None else self._cache.get(image.blob, name, make)
+
+    def source(self, image: StoredImage) -> Source:
         """How the bytes of `stored` are to be understood; raises `DicomError` for bombs."""
         form = image.form
         if form.array_bytes > self.limits.size:
@@ -196,14 +200,12 @@ class FrameService:
         if syntax == image.delivered_as:
             return self.stored(image, number)
         image.pixels.frame(number)
-        if image.blob is None:
-            return self.transcoded(image, number, syntax)[0]
         name = f"{number} {syntax} {self.limits.quality}"
-        return self._cache.get(image.blob, name, lambda: self.transcoded(image, number, syntax)[0])
+        return self.kept(image, name, lambda: self.transcoded(image, number, syntax)[0])
 
     def transcoded(self, image: StoredImage, number: int, syntax: str) -> tuple[bytes, ImageFormat]:
         """A frame in another transfer syntax, and the format that it has there."""
-        source = self.source(image, number)
+        source = self.source(image)
         data = self.stored(image, number)
         arguments: dict[str, Any] = {"source": source.as_document()}
         if syntax in (_NATIVE, IMPLICIT_LITTLE):

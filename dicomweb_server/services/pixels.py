@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dicomweb_server.config import Config, Option, whole
+from dicomweb_server.config import Config, Option, one_of, whole
 from dicomweb_server.interfaces.index import Index
 from dicomweb_server.isolation import Inline, Limits, Pool, Runner, Toolbox
 from dicomweb_server.reference_options import LOSSY_QUALITY
@@ -36,7 +36,17 @@ FRAME_SIZE = Option(
     "Most MiB that one decoded frame may have; larger ones are sent as they are stored only.",
     whole(1),
 )
-OPTIONS = (PROCESSES, MEMORY, SECONDS, FRAME_SIZE, CACHE_SIZE)
+DEFAULT_WINDOW = Option(
+    "RenderedDefaultWindow",
+    "Standard",
+    "How grey frames are shown when the request names no window. Standard: by their own window, or "
+    "by modality and pixels; MinMax: from the least to the greatest value of the frame.",
+    one_of("Standard", "MinMax"),
+)
+THUMBNAIL_SIZE = Option(
+    "ThumbnailSize", 128, "Pixels of the longer side of a thumbnail.", whole(1, 4096)
+)
+OPTIONS = (DEFAULT_WINDOW, THUMBNAIL_SIZE, *(PROCESSES, MEMORY, SECONDS, FRAME_SIZE, CACHE_SIZE))
 
 
 def frame_cache(config: Config) -> DerivedCache:

@@ -15,6 +15,7 @@ from dicomweb_server.ps318.query import QueryLevel
 from dicomweb_server.web import capabilities, retrieve, search, values
 from dicomweb_server.web import frames as reading_frames
 from dicomweb_server.web import metadata as reading
+from dicomweb_server.web import rendered as rendering
 from dicomweb_server.web import store as storing
 
 _XML = 'multipart/related; type="application/dicom+xml"'
@@ -26,6 +27,20 @@ _INSTANCES = (*_STORABLE, "application/zip")
 _VALUES = ('multipart/related; type="application/octet-stream"', "application/octet-stream")
 _PIXELS = (*_VALUES[:1], 'multipart/related; type="image/*"')
 _FRAMES = (*_PIXELS, "application/octet-stream", "image/*")
+_PICTURES = ("image/jpeg", "image/png", "image/gif", "image/webp", "image/jxl")
+_RENDERED = (
+    *_PICTURES,
+    'multipart/related; type="image/jpeg"',
+    *("video/mp4", "video/mpeg", "application/pdf", "text/html", "text/plain"),
+)
+_VIEW = (
+    ("window", "center,width,function: linear, linear-exact or sigmoid"),
+    ("viewport", "vw,vh or vw,vh,sx,sy,sw,sh: size and region"),
+    ("quality", "1 to 100, of lossy media types"),
+    ("annotation", "patient, technique: texts to burn in"),
+    ("iccprofile", "no, yes, srgb, adobergb or rommrgb"),
+    ("bitdepth", "extension: 16 for grey image/png of 16 bits"),
+)
 _ACCEPT = (("accept", "media types, as in the header and before it"),)
 _TEXT = (*_ACCEPT, ("charset", "character sets, as in Accept-Charset; there is utf-8"))
 _FIELDS = (("includefield", "attributes to restrict the answer to; all of them if absent"),)
@@ -98,6 +113,36 @@ def _frame_routes(routes: Blueprint) -> None:
     @describes("Frames of pixel data", produces=_FRAMES, query=_ACCEPT)
     def frames(study: str, series: str, instance: str, listed: str | None = None) -> Response:
         return reading_frames.frames(Resource(study, series, instance), listed)
+
+
+def _rendered_routes(routes: Blueprint) -> None:
+    @routes.get("/studies/<study>/rendered")
+    @routes.get("/studies/<study>/series/<series>/rendered")
+    @routes.get("/studies/<study>/series/<series>/instances/<instance>/rendered")
+    @routes.get("/studies/<study>/series/<series>/instances/<instance>/frames/<listed>/rendered")
+    @requires(Action.READ)
+    @describes("What it looks like", produces=_RENDERED, query=_VIEW + _ACCEPT)
+    def rendered(
+        study: str,
+        series: str | None = None,
+        instance: str | None = None,
+        listed: str | None = None,
+    ) -> Response:
+        return rendering.rendered(Resource(study, series, instance), listed)
+
+    @routes.get("/studies/<study>/thumbnail")
+    @routes.get("/studies/<study>/series/<series>/thumbnail")
+    @routes.get("/studies/<study>/series/<series>/instances/<instance>/thumbnail")
+    @routes.get("/studies/<study>/series/<series>/instances/<instance>/frames/<listed>/thumbnail")
+    @requires(Action.READ)
+    @describes("A small picture of it", produces=_PICTURES, query=_VIEW + _ACCEPT)
+    def thumbnail(
+        study: str,
+        series: str | None = None,
+        instance: str | None = None,
+        listed: str | None = None,
+    ) -> Response:
+        return rendering.thumbnail(Resource(study, series, instance), listed)
 
 
 def _retrieve_routes(routes: Blueprint) -> None:
@@ -176,6 +221,7 @@ def studies_blueprint(root: str, *, read_only: bool) -> Blueprint:
     _metadata_routes(routes)
     _value_routes(routes)
     _frame_routes(routes)
+    _rendered_routes(routes)
     if not read_only:
         _store_routes(routes)
         _delete_routes(routes)

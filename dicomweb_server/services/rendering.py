@@ -1,0 +1,188 @@
+"""Frames as pictures (PS3.18 10.4.1.1.3 and 10.4.1.1.4): decoded, shown and written in helpers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import orjson
+
+from dicomweb_server.dicom import DicomError
+from dicomweb_server.dicom.instance import first_text
+from dicomweb_server.imaging import View, Window, bulk_values, pack
+from dicomweb_server.imaging.icons import icon
+from dicomweb_server.imaging.view import DefaultWindow
+from dicomweb_server.interfaces.index import Index, InstanceRecord
+from dicomweb_server.interfaces.renderers import Renderer
+from dicomweb_server.isolation.tasks import Source
+from dicomweb_server.services.frames import FrameService, StoredImage
+
+MOST_FRAMES = 1000
+"""Frames of one animation."""
+_MOST_TOGETHER = 256 << 20
+_FRAME_TIME, _FRAME_RATE, _CINE_RATE = "00181063", "00082144", "00180040"
+_MODALITIES = ("SR", "PR", "KO", "SEG", "RTSTRUCT", "RTPLAN", "REG", "DOC", "OT")
+"""Of series that tell less of a study than those with its pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be made of frames: the view, the media type, its quality (1 to 100)."""
+
+    view: View
+    media_type: str
+    quality: int = 90
+
+
+class RenderService:
+    """Renders frames of stored images."""
+
+    def __init__(
+        self,
+        frames: FrameService,
+        index: Index,
+        renderers: Sequence[Renderer],
+        load: Callable[[InstanceRecord], Callable[[str], bytes]],
+        *,
+        default_window: DefaultWindow,
+        thumbnail: int,
+    ) -> None:
+        self._frames = frames
+        self._index = index
+        self._renderers = renderers
+        self._load = load
+        self.default_window = default_window
+        self.thumbnail = thumbnail
+
+    @property
+    def media_types(self) -> tuple[str, ...]:
+        """What can be written, the preferred one first."""
+        return tuple(dict.fromkeys(t for each in self._renderers for t in each.media_types))
+
+    @property
+    def animated(self) -> frozenset[str]:
+        """Those that hold several frames."""
+        return frozenset[str]().union(*(each.animated for each in self._renderers))
+
+    @property
+    def deep(self) -> frozenset[str]:
+        """Those that hold grey frames of 16 bits."""
+        return frozenset[str]().union(*(each.deep for each in self._renderers))
+
+    def can_show(self, image: StoredImage) -> bool:
+        """Whether frames of the image can be decoded at all."""
+        return not image.is_video and (
+            image.is_native or self._frames.decodes(image.transfer_syntax)
+        )
+
+    def render(
+        self, record: InstanceRecord, image: StoredImage, numbers: Sequence[int], asked: Asked
+    ) -> bytes:
+        """A file with the frames; several only in a media type of `animated`.
+
+        Raises:
+            NoSuchFrame: there is no such frame.
+            DicomError: they cannot be shown.
+        """
+        for number in numbers:
+            image.pixels.frame(number)
+        asked = replace(asked, view=replace(asked.view, default_window=self.default_window))
+        name = f"{list(numbers)} {asked}"
+        return self._frames.kept(image, name, lambda: self._made(record, image, numbers, asked))
+
+    def _made(
+        self, record: InstanceRecord, image: StoredImage, numbers: Sequence[int], asked: Asked
+    ) -> bytes:
+        if not self.can_show(image):
+            raise DicomError(
+                f"Frames of the transfer syntax {image.transfer_syntax} cannot be rendered."
+            )
+        source = self._frames.source(image)
+        if len(numbers) > 1:
+            self._check(image, numbers)
+        paths = list(dict.fromkeys(bulk_values(image.attributes)))
+        load = self._load(record)
+        view = asdict(asked.view)
+        arguments: dict[str, Any] = {
+            "source": source.as_document(),
+            "numbers": list(numbers),
+            "paths": paths,
+            "view": view | {"annotation": sorted(asked.view.annotation)},
+            "media_type": asked.media_type,
+            "quality": asked.quality,
+            "seconds": _seconds_per_frame(image),
+        }
+        values = [load(path) for path in paths]
+        frames = [self._frames.stored(image, number) for number in numbers]
+        header = orjson.dumps(image.attributes)
+        return self._frames.runner.run("render", arguments, header, *values, *frames)[1]
+
+    def _check(self, image: StoredImage, numbers: Sequence[int]) -> None:
+        size = sum(self._frames.stored_size(image, number) for number in numbers)
+        if len(numbers) > MOST_FRAMES or size > _MOST_TOGETHER:
+            raise DicomError(
+                f"An animation of {len(numbers)} frames and {size >> 20} MiB is too long; possible "
+                f"are {MOST_FRAMES} frames and {_MOST_TOGETHER >> 20} MiB."
+            )
+
+    def icon(self, label: str, asked: Asked) -> bytes:
+        """A picture with a word, for what cannot be shown as a picture."""
+        image = icon(label)
+        view = replace(asked.view, window=Window(128, 256, "linear-exact"), deep=False)
+        arguments: dict[str, Any] = {
+            "source": Source(image.format).as_document(),
+            "numbers": [1],
+            "paths": [],
+            "view": asdict(view) | {"annotation": []},
+            "media_type": asked.media_type,
+            "quality": asked.quality,
+            "seconds": 1.0,
+        }
+        return self._frames.runner.run("render", arguments, b"{}", pack(image))[1]
+
+    def representative(
+        self, records: Iterable[InstanceRecord]
+    ) -> tuple[InstanceRecord, StoredImage] | None:
+        """The picture that stands for a study or a series; None when there is none.
+
+        The middle instance of the series with the most instances that can be shown; a series of
+        pictures goes before one of segmentations, presentation states and the like.
+        """
+        best: tuple[tuple[bool, int], list[InstanceRecord]] | None = None
+        by_series: dict[tuple[str, str], list[InstanceRecord]] = {}
+        for record in records:
+            by_series.setdefault((record.study_uid, record.series_uid), []).append(record)
+        for group in by_series.values():
+            middle = group[len(group) // 2]
+            image = self._frames.image(middle)
+            if image is None or not self.can_show(image):
+                continue
+            modality = first_text(image.attributes, "00080060")
+            rank = (modality not in _MODALITIES, len(group))
+            if best is None or rank > best[0]:
+                best = rank, group
+        if best is None:
+            return None
+        middle = best[1][len(best[1]) // 2]
+        image = self._frames.image(middle)
+        return None if image is None else (middle, image)
+
+
+def _seconds_per_frame(image: StoredImage) -> float:
+    """Of an animation: Frame Time, Recommended Display Frame Rate or Cine Rate, or a tenth."""
+    attributes = image.attributes
+    time = _number(attributes, _FRAME_TIME)
+    if time:
+        return min(max(time / 1000, 0.01), 10.0)
+    rate = _number(attributes, _FRAME_RATE) or _number(attributes, _CINE_RATE)
+    return min(max(1 / rate, 0.01), 10.0) if rate else 0.1
+
+
+def _number(attributes: Any, tag: str) -> float | None:
+    values = attributes.get(tag, {}).get("Value") or [0]
+    try:
+        number = float(values[0])
+    except (TypeError, ValueError):
+        return None
+    return number if number > 0 else None

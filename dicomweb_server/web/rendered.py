@@ -1,0 +1,313 @@
+"""Retrieve rendered resources and thumbnails (PS3.18 10.4.1.1.3, 10.4.1.1.4 and 8.7.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from flask import Response, g, request
+
+from dicomweb_server.dicom import DicomError, NoSuchFrame
+from dicomweb_server.http.access import current_context
+from dicomweb_server.http.answers import choose, ranged_answer, stream_answer
+from dicomweb_server.http.conditions import not_modified, with_etag
+from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.views import quality_of, view_of
+from dicomweb_server.http.warning import warn
+from dicomweb_server.imaging import View
+from dicomweb_server.interfaces.index import InstanceRecord
+from dicomweb_server.ps318.accept import Match, Offer
+from dicomweb_server.ps318.errors import BadRequest
+from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
+from dicomweb_server.ps318.paths import Resource, parse_frame_list
+from dicomweb_server.services.frames import StoredImage
+from dicomweb_server.services.presentable import Presentable
+from dicomweb_server.services.rendering import Asked, RenderService
+from dicomweb_server.web import body
+from dicomweb_server.web.resources import (
+    COUNTED,
+    base,
+    located,
+    missing,
+    note,
+    patients,
+    resource_of,
+    tag_of_records,
+    tag_of_version,
+)
+
+_DEPTHS = {"8": False, "16": True}
+
+
+def rendered(resource: Resource, listed: str | None = None) -> Response:
+    """What the resource looks like: pictures, a video, a document, a text."""
+    numbers = None if listed is None else parse_frame_list(listed)
+    asked = _asked(_view())
+    if resource.instance is None:
+        return _many(resource, asked)
+    record = _the_one(resource)
+    image = current_context().services.frames.image(record)
+    path = resource.rendered() if numbers is None else f"{resource.frames(numbers)}/rendered"
+    if image is not None and not image.is_video:
+        return located(_pictures(record, image, numbers, asked), path)
+    if numbers is not None:
+        raise HttpError(404, f"{resource.path} has no frames that could be rendered one by one")
+    return located(_presented(record), path)
+
+
+def thumbnail(resource: Resource, listed: str | None = None) -> Response:
+    """A small picture that stands for the resource."""
+    service = current_context().services.render
+    view = _view()
+    asked = _asked(view if view.viewport else replace(view, size=service.thumbnail))
+    number = _single_frame(listed)
+    if resource.instance is None:
+        record, image = _representative(resource)
+    else:
+        record = _the_one(resource)
+        image = current_context().services.frames.image(record)
+    asked = replace(asked, media_type=_picture_offer(service).offer.media_type)
+    how = repr((number, asked))
+    etag = tag_of_records([record], "thumbnail", how)
+    cached = not_modified(etag)
+    if cached is not None:
+        return cached
+    body.set_timeout()
+    if image is None or not service.can_show(image):
+        label = current_context().services.presentable.label(record)
+        data = service.icon(label, asked)
+    else:
+        data = _checked(service, record, image, (number,), asked)
+    location = resource.thumbnail(None if listed is None else number)
+    return located(_file(data, asked.media_type, etag), location)
+
+
+def _view() -> View:
+    view = view_of(request.args)
+    depth = request.args.get("bitdepth", "8")
+    if depth not in _DEPTHS:
+        raise BadRequest(f"bitdepth={depth[:40]!r} must be 8 or 16.")
+    return replace(view, deep=_DEPTHS[depth])
+
+
+def _asked(view: View) -> Asked:
+    return Asked(view, "", quality_of(request.args))
+
+
+def _single_frame(listed: str | None) -> int:
+    numbers = (1,) if listed is None else parse_frame_list(listed)
+    if len(numbers) > 1:
+        raise BadRequest(f"a thumbnail is of one frame, {len(numbers)} are named")
+    return numbers[0]
+
+
+def _the_one(resource: Resource) -> InstanceRecord:
+    found = list(current_context().services.retrieve.records(resource, g.scope))
+    if not found:
+        raise missing(resource)
+    note(resource, found)
+    if len(found) > 1:
+        raise HttpError(
+            409, f"{patients(found)} have an instance {resource.instance} each; which is meant?"
+        )
+    return found[0]
+
+
+# --- pictures -----------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=64)
+def _offers(
+    media_types: tuple[str, ...], animated: frozenset[str], *, several: bool, parts: bool
+) -> tuple[Offer, ...]:
+    """As one file, where one can hold what is asked for, and as `parts`."""
+    single = [each for each in media_types if each in animated or not several]
+    files = tuple(Offer(each) for each in single)
+    return files + (tuple(Offer(each, multipart=True) for each in media_types) if parts else ())
+
+
+def _picture_offer(service: RenderService, *, several: bool = False, parts: bool = False) -> Match:
+    return choose(_offers(service.media_types, service.animated, several=several, parts=parts))
+
+
+def _pictures(
+    record: InstanceRecord, image: StoredImage, numbers: Sequence[int] | None, asked: Asked
+) -> Response:
+    """Frames of one image; without `numbers` all in an animation or parts, else the first."""
+    service = current_context().services.render
+    several = numbers is not None and len(numbers) > 1
+    offer = _picture_offer(service, several=several, parts=True).offer
+    if numbers is None:
+        whole = offer.multipart or offer.media_type in service.animated
+        numbers = range(1, image.pixels.number_of_frames + 1) if whole else (1,)
+    asked = _in_type(service, asked, offer.media_type)
+    etag = tag_of_records([record], repr((list(numbers), offer.multipart, asked)))
+    cached = not_modified(etag, weak=offer.multipart)
+    if cached is not None:
+        return cached
+    body.set_timeout()
+    if not offer.multipart:
+        return _file(_checked(service, record, image, numbers, asked), asked.media_type, etag)
+    _check_numbers(image, numbers)
+    where = resource_of(record)
+    parts = (_Part(record, image, number, where.rendered(number)) for number in numbers)
+    return _parts(service, parts, asked, etag)
+
+
+def _in_type(service: RenderService, asked: Asked, media_type: str) -> Asked:
+    view = asked.view
+    if view.deep and media_type not in service.deep:
+        raise BadRequest(
+            f"bitdepth=16 is not possible in {media_type}; possible is it in "
+            f"{', '.join(sorted(service.deep))}"
+        )
+    return replace(asked, media_type=media_type)
+
+
+def _check_numbers(image: StoredImage, numbers: Sequence[int]) -> None:
+    try:
+        for number in numbers:
+            image.pixels.frame(number)
+    except NoSuchFrame as error:
+        raise HttpError(404, str(error)) from error
+
+
+def _checked(
+    service: RenderService,
+    record: InstanceRecord,
+    image: StoredImage,
+    numbers: Sequence[int],
+    asked: Asked,
+) -> bytes:
+    _check_numbers(image, numbers)
+    return service.render(record, image, numbers, asked)
+
+
+def _file(data: bytes, media_type: str, etag: str) -> Response:
+    return ranged_answer(
+        lambda offset, length: iter((data[offset : offset + length],)), len(data), media_type, etag
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    record: InstanceRecord
+    image: StoredImage
+    number: int
+    path: str
+
+
+def _parts(service: RenderService, parts: Iterator[_Part], asked: Asked, etag: str) -> Response:
+    encoder = MultipartEncoder()
+    root = base()
+
+    def pieces() -> Iterator[bytes]:
+        for part in parts:
+            data = service.render(part.record, part.image, (part.number,), asked)
+            location = f"{root}{part.path}"
+            yield encoder.part_header(asked.media_type, len(data), content_location=location)
+            yield data
+            yield PART_END
+        yield encoder.closing()
+
+    answer = stream_answer(pieces(), encoder.content_type(asked.media_type))
+    return with_etag(answer, etag, weak=True) if etag else answer
+
+
+# --- studies and series -------------------------------------------------------------------------
+
+
+def _many(resource: Resource, asked: Asked) -> Response:
+    """A picture of each instance as parts, or the one that stands for all."""
+    service = current_context().services.render
+    offer = _picture_offer(service, parts=True).offer
+    asked = _in_type(service, asked, offer.media_type)
+    if not offer.multipart:
+        record, image = _representative(resource, required=True)
+        assert image is not None  # noqa: S101 # it was required
+        etag = tag_of_records([record], repr(asked))
+        cached = not_modified(etag)
+        if cached is not None:
+            return cached
+        body.set_timeout()
+        answer = _file(_checked(service, record, image, (1,), asked), asked.media_type, etag)
+        return located(answer, resource.rendered())
+    return located(_all(resource, asked), resource.rendered())
+
+
+def _all(resource: Resource, asked: Asked) -> Response:
+    services = current_context().services
+    service = services.render
+    records = list(services.retrieve.records(resource, g.scope))
+    if not records:
+        raise missing(resource)
+    note(resource, records[:COUNTED])
+    etag = tag_of_version(resource, repr(asked)) or ""
+    cached = not_modified(etag, weak=True)
+    if cached is not None:
+        return cached
+    body.set_timeout()
+    left_out = 0
+
+    def shown() -> Iterator[_Part]:
+        nonlocal left_out
+        for record in records:
+            image = services.frames.image(record)
+            if image is not None and service.can_show(image):
+                yield _Part(record, image, 1, resource_of(record).rendered())
+            else:
+                left_out += 1
+
+    parts = list(shown())
+    if not parts:
+        raise HttpError(406, f"nothing in {resource.path} can be rendered as {asked.media_type}")
+    answer = _parts(service, iter(parts), asked, etag)
+    if left_out:
+        warn(answer, f"{left_out} instances have no pictures and are left out")
+    return answer
+
+
+def _representative(
+    resource: Resource, *, required: bool = False
+) -> tuple[InstanceRecord, StoredImage | None]:
+    services = current_context().services
+    records = list(services.retrieve.records(resource, g.scope))
+    if not records:
+        raise missing(resource)
+    note(resource, records[:COUNTED])
+    found = services.render.representative(records)
+    if found is not None:
+        return found
+    if required:
+        raise HttpError(406, f"nothing in {resource.path} can be rendered as a picture")
+    return records[0], None
+
+
+# --- what is no picture -------------------------------------------------------------------------
+
+
+def _presented(record: InstanceRecord) -> Response:
+    """A video or document as it is stored, or a report as text."""
+    services = current_context().services
+    found = services.presentable.of(record)
+    if not found:
+        raise HttpError(406, f"the instance {record.sop_uid} has nothing that can be rendered")
+    offers = tuple(Offer(each.media_type) for each in found)
+    media_type = choose(offers).offer.media_type
+    chosen: Presentable = next(each for each in found if each.media_type == media_type)
+    etag = tag_of_records([record], "rendered", media_type)
+    cached = not_modified(etag)
+    if cached is not None:
+        return cached
+    body.set_timeout()
+    try:
+        content = chosen.open()
+    except DicomError as error:
+        raise HttpError(406, str(error)) from error
+    answer = ranged_answer(content.read, content.size, chosen.content_type, etag)
+    # What a stranger stored must not run as a page of this server.
+    answer.headers["Content-Security-Policy"] = (
+        "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+    )
+    return answer
