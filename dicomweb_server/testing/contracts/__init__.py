@@ -13,6 +13,7 @@ from dicomweb_server.testing.contracts.auth import AuthenticatorContract, Author
 from dicomweb_server.testing.contracts.index import IndexContract
 from dicomweb_server.testing.contracts.ingest import IngestFilterContract
 from dicomweb_server.testing.contracts.metadata import MetadataModeContract
+from dicomweb_server.testing.contracts.renderers import RendererContract
 from dicomweb_server.testing.contracts.state import StateStoreContract
 from dicomweb_server.testing.contracts.storage import BlobStoreContract
 
@@ -23,5 +24,6 @@ __all__ = [
     "IndexContract",
     "IngestFilterContract",
     "MetadataModeContract",
+    "RendererContract",
     "StateStoreContract",
 ]
