@@ -15,11 +15,9 @@ from dicomweb_server.imaging import (
     View,
     Viewport,
     Window,
-    icc_profile,
     pack,
     unpack,
 )
-from dicomweb_server.imaging import render as show
 from dicomweb_server.imaging.image import Pixels
 from dicomweb_server.interfaces.codecs import Codec, CodecError
 from dicomweb_server.interfaces.renderers import Renderer, Rendering
@@ -112,6 +110,10 @@ def transcode(tools: Toolbox, arguments: Mapping[str, Any], blobs: Blobs) -> Res
 
 def render(tools: Toolbox, arguments: Mapping[str, Any], blobs: Blobs) -> Result:
     """Frames as an image file: the header comes first, then its bulk values, then the frames."""
+    # Only here: the server itself needs none of it.
+    from dicomweb_server.imaging.rendering import icc_profile
+    from dicomweb_server.imaging.rendering import render as show
+
     attributes = _attributes(blobs[0])
     paths = arguments["paths"]
     values = dict(zip(paths, blobs[1 : 1 + len(paths)], strict=True))

@@ -11,7 +11,6 @@ import orjson
 from dicomweb_server.dicom import DicomError
 from dicomweb_server.dicom.instance import first_text
 from dicomweb_server.imaging import View, Window, bulk_values, pack
-from dicomweb_server.imaging.icons import icon
 from dicomweb_server.imaging.view import DefaultWindow
 from dicomweb_server.interfaces.index import Index, InstanceRecord
 from dicomweb_server.interfaces.renderers import Renderer
@@ -128,6 +127,8 @@ class RenderService:
 
     def icon(self, label: str, asked: Asked) -> bytes:
         """A picture with a word, for what cannot be shown as a picture."""
+        from dicomweb_server.imaging.icons import icon
+
         image = icon(label)
         view = replace(asked.view, window=Window(128, 256, "linear-exact"), deep=False)
         arguments: dict[str, Any] = {

@@ -13,9 +13,10 @@ from pydicom.pixels import apply_color_lut
 from pydicom.pixels.processing import _expand_segmented_lut
 
 from dicomweb_server.dicom import DicomError
-from dicomweb_server.imaging import Image, ImageFormat, View, Window, icc_profile, render
+from dicomweb_server.imaging import Image, ImageFormat, View, Window
 from dicomweb_server.imaging.icc_profiles import profile_named
 from dicomweb_server.imaging.palette import expand
+from dicomweb_server.imaging.rendering import icc_profile, render
 from tests.imaging.frames import colour, grey, item
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)

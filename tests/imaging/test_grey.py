@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dicomweb_server.dicom import DicomError
-from dicomweb_server.imaging import Header, View, ViewError, Window, choose_window
+from dicomweb_server.imaging import Header, View, ViewError, Window
+from dicomweb_server.imaging.grey import choose_window
 from dicomweb_server.testing.dicom import write_dataset
 from tests.imaging.frames import Case, grey, image_of, item, lut
 
