@@ -195,13 +195,15 @@ def test_a_pdf_is_sent_as_one(client):
         SOPClassUID="1.2.840.10008.5.1.4.1.1.104.1",
         MIMETypeOfEncapsulatedDocument="application/pdf",
     )
-    data_set.EncapsulatedDocument = b"%PDF-1.4 " + bytes(5000)
+    document = b"%PDF-1.4 " + bytes(5000)
+    data_set.EncapsulatedDocument = document + b"\0"
+    data_set.EncapsulatedDocumentLength = len(document)
     data = write_dataset(data_set)
     client.stored(data)
     for accept in (None, "application/pdf", "text/html, application/pdf;q=0.2"):
         answer = client.get(f"/{path_of(data)}/rendered", accept)
         assert answer.content_type == "application/pdf"
-        assert answer.data == data_set.EncapsulatedDocument
+        assert answer.data == document
     assert client.get(f"/{path_of(data)}/rendered", "image/jpeg").status_code == 406
     assert picture(client.get(f"/{path_of(data)}/thumbnail")).size == (128, 128)
 
@@ -227,8 +229,8 @@ def test_a_report_is_a_page_or_a_text(client):
     assert "<script" not in page.get_data(as_text=True)
     text = client.get(f"/{path_of(data)}/rendered", "text/plain")
     assert text.content_type == "text/plain; charset=utf-8"
-    assert "Radiology Report" in text.get_data(as_text=True)
-    assert "Radiology Report" in page.get_data(as_text=True)
+    assert "Report Text: Enter text" in text.get_data(as_text=True)
+    assert "Enter text" in page.get_data(as_text=True)
 
 
 def test_what_a_report_says_cannot_become_markup(client):
