@@ -15,6 +15,7 @@ from .view import check_size
 
 DISPLAYED_AREA_SELECTION = "0070005A"
 _TOP_LEFT, _BOTTOM_RIGHT = "00700052", "00700053"
+_LARGEST_FACTOR = 1000
 Points = NDArray[np.float64]
 
 
@@ -56,16 +57,16 @@ class DisplayedArea:
         )
         turns = round((number(attributes, "00700042") or 0) / 90) % 4
         flip = text(attributes, "00700041") == "Y"
+        check_size(right - left + 1, bottom - top + 1)
         across, down = right - left + 1.0, bottom - top + 1.0
         aspect = _aspect(item, image)
         across, down = (across, down * aspect) if aspect > 1 else (across / aspect, down)
         factor = number(item, "00700103") if text(item, "00700100") == "MAGNIFY" else None
-        factor = factor if factor and factor > 0 else 1.0
+        factor = factor if factor and 0 < factor <= _LARGEST_FACTOR else 1.0
         if turns % 2:
             across, down = down, across
         width, height = max(1, round(across * factor)), max(1, round(down * factor))
         check_size(width, height)
-        check_size(right - left + 1, bottom - top + 1)
         return cls(left - 1, top - 1, right, bottom, turns, flip, width, height)
 
     def show(self, pixels: Pixels) -> Pixels:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
 from .displayed_area import DisplayedArea, Points
+from .fonts import font_of, writable
 from .header import Attributes, Header, items, number, numbers, text
 from .image import Pixels
 from .references import items_for
@@ -62,7 +63,10 @@ def _points(item: Attributes, tag: str) -> Points:
 
 def _placed(points: Points, units: str, area: DisplayedArea) -> Points:
     """Points in pixels of what is displayed."""
-    return area.place_displayed(points) if units == "DISPLAY" else area.place(points)
+    placed = area.place_displayed(points) if units == "DISPLAY" else area.place(points)
+    # Far outside nothing is to be seen, and Pillow would count on.
+    limit = 20 * max(area.width, area.height)
+    return np.clip(np.nan_to_num(placed, nan=-limit), -limit, limit)
 
 
 def _draw_graphic(draw: ImageDraw.ImageDraw, graphic: Attributes, area: DisplayedArea) -> None:
@@ -70,8 +74,6 @@ def _draw_graphic(draw: ImageDraw.ImageDraw, graphic: Attributes, area: Displaye
     # Of the frame, not of the result, where a circle may be none.
     outline = _outline(kind, _points(graphic, "00700022"))
     placed = _placed(outline, text(graphic, "00700005"), area)
-    # Far outside nothing is to be seen, and Pillow would count on.
-    placed = np.clip(placed, -20 * area.width, 20 * area.width)
     width = max(1, min(area.width, area.height) // 400)
     line = [(float(x), float(y)) for x, y in placed]
     if kind == "POINT":
@@ -119,7 +121,8 @@ def _draw_text(draw: ImageDraw.ImageDraw, label: Attributes, area: DisplayedArea
     """Text in its box, or beside its anchor, with a line to the anchor if it is to be seen."""
     lines = text(label, "00700006").replace("\r\n", "\n").replace("\r", "\n")
     size = max(10, min(area.width, area.height) // 36)
-    font = ImageFont.load_default(size)
+    font = font_of(size)
+    lines = writable(lines, font)
     units = text(label, "00700003")
     corners = [_placed(_points(label, tag), units, area) for tag in ("00700010", "00700011")]
     anchor = _placed(_points(label, "00700014"), text(label, "00700004"), area)

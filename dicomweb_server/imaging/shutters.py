@@ -30,7 +30,7 @@ def close(pixels: Pixels, image: Image, state: Header) -> Pixels:
         seen &= _seen(shape, size, image, state)
     p_value = number(state.attributes, SHUTTER_PRESENTATION_VALUE) or 0
     shut = pixels.copy()
-    shut[~seen] = round(min(p_value, 65535) * np.iinfo(pixels.dtype).max / 65535)
+    shut[~seen] = round(min(max(p_value, 0), 65535) * np.iinfo(pixels.dtype).max / 65535)
     return shut
 
 
@@ -46,7 +46,7 @@ def _seen(shape: str, size: tuple[int, int], image: Image, state: Header) -> Mas
         return inside
     center, radius = numbers(state.attributes, "00181610"), number(state.attributes, "00181612")
     if shape == "CIRCULAR" and len(center) == 2 and radius:
-        circle: Mask = (rows - center[0]) ** 2 + (columns - center[1]) ** 2 <= radius**2
+        circle: Mask = np.hypot(rows - center[0], columns - center[1]) <= radius
         return circle
     if shape == "POLYGONAL":
         return _polygon(numbers(state.attributes, "00181620"), size)

@@ -165,6 +165,19 @@ class TestDisplayedArea:
         assert presented(case, state, size=10).shape == (10, 5)
         assert presented(case, state, viewport=Viewport(30, 40)).shape == (40, 30)
 
+    def test_a_magnification_that_cannot_be_is_none(self):
+        for factor in (0.0, -2.0, 1e30):
+            magnified = area(
+                1,
+                1,
+                20,
+                10,
+                PresentationSizeMode="MAGNIFY",
+                PresentationPixelMagnificationRatio=factor,
+            )
+            found = shown(grey(RAMP), DisplayedAreaSelectionSequence=[magnified])
+            assert np.array_equal(found, RAMP)
+
     def test_areas_that_are_too_large_are_refused(self):
         with pytest.raises(DicomError, match="at most"):
             shown(grey(RAMP), DisplayedAreaSelectionSequence=[area(1, 1, 10**6, 10**6)])
@@ -218,6 +231,18 @@ class TestShutters:
         )  # fmt: skip
         assert (found[:, 0] == 128).all()
         assert (found[:, 1:] == 200).all()
+
+    def test_a_radius_beyond_all_bounds_hides_nothing(self):
+        hidden = self.hidden(
+            ShutterShape="CIRCULAR",
+            CenterOfCircularShutter=["5", "10"],
+            RadiusOfCircularShutter="1",
+        )
+        assert hidden.any()
+        case = self.BRIGHT
+        state = state_of(case, ShutterShape="CIRCULAR", CenterOfCircularShutter=["5", "10"])
+        state.attributes["00181612"] = {"vr": "IS", "Value": [10**200]}
+        assert (presented(case, state) == 200).all()
 
 
 def annotated(graphics=(), texts=(), layer=None, **attributes):
