@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageCms
@@ -77,6 +77,7 @@ class TestPalettes:
         assert red[127] == 255
         assert np.abs(np.diff(red[9:128].astype(int))).max() <= 3
 
+    @settings(deadline=None)
     @given(
         st.lists(
             st.one_of(
@@ -100,6 +101,7 @@ class TestPalettes:
         with pytest.raises(DicomError, match="palette"):
             case.render()
 
+    @settings(deadline=None)
     @given(st.binary(max_size=60), st.sampled_from([8, 16]))
     def test_any_segments_end(self, data, bits):
         with contextlib.suppress(DicomError):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicomweb_server.dicom import DicomError
@@ -194,6 +194,7 @@ class TestWindow:
         with pytest.raises(ViewError, match=sentence):
             Window(*numbers)
 
+    @settings(deadline=None)
     @given(
         st.floats(-1e12, 1e12),
         st.floats(1, 1e12),
