@@ -128,9 +128,9 @@ class InstanceRecord:
 class Found:
     """One match of a search.
 
-    `answer` is the JSON object with the default attributes of its level (PS3.18 10.6.3.3), in
-    which a raw byte 0x1F stands for the base URL. `attributes` are JSON objects with everything
-    else that the index has ready: of the levels above first, later ones win.
+    `answer` is the JSON object with the default attributes of its level (PS3.18 10.6.3.3) and no
+    others, in which a raw byte 0x1F stands for the base URL. `attributes` are JSON objects with
+    everything else that the index has ready: of the levels above first, later ones win.
     """
 
     row: int

@@ -9,7 +9,18 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Column, ColumnElement, Select, bindparam, exists, func, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    exists,
+    func,
+    select,
+)
 
 from dicomweb_index_sql import answers as texts
 from dicomweb_index_sql import fuzzy, ordering
@@ -130,7 +141,8 @@ _ANSWER: dict[QueryLevel, tuple[Any, ...]] = {
 }
 _ATTRIBUTES: dict[QueryLevel, tuple[Any, ...]] = {
     level: (
-        *(*columns, studies.c.modalities, studies.c.sop_classes),
+        # Text: the same lists come with every match of a study, and are not read for each.
+        *(*columns, cast(studies.c.modalities, Text), cast(studies.c.sop_classes, Text)),
         *(studies.c.series_count, studies.c.instance_count, studies.c.attributes, *more),
     )
     for (level, columns), more in zip(
@@ -205,22 +217,29 @@ def run(database: Database, query: Query, scope: Scope, *, attributes: bool) -> 
         return [Found(row[0], texts.patient_answer(row[1], row[2:]), (row[1],)) for row in rows]
     if not attributes:
         return [Found(row, answer) for row, answer in rows]
-    return [Found(row[0], row[1], _ready(query.level, row)) for row in rows]
+    return [Found(row[0], row[1], _ready(row)) for row in rows]
 
 
-def _ready(level: QueryLevel, row: Row) -> tuple[bytes, ...]:
+def _ready(row: Row) -> tuple[bytes, ...]:
     """Main attributes of the levels above, and what is computed; see `_ATTRIBUTES`."""
-    _, _, modalities, sop_classes, series_count, instance_count, *attributes = row
+    return (*row[6:8], _computed(*row[2:6], *row[8:]))
+
+
+@lru_cache(maxsize=256)
+def _computed(
+    modalities: str, sop_classes: str, series_count: int, instance_count: int, of_series: int = -1
+) -> bytes:
+    """What is counted and collected; `modalities` and `sop_classes` are JSON lists."""
     computed = {
         sets.INSTANCE_AVAILABILITY: texts.ONLINE,
-        sets.MODALITIES_IN_STUDY: texts.codes(modalities, "CS"),
-        sets.SOP_CLASSES_IN_STUDY: texts.codes(sop_classes, "UI"),
+        sets.MODALITIES_IN_STUDY: texts.codes(orjson.loads(modalities), "CS"),
+        sets.SOP_CLASSES_IN_STUDY: texts.codes(orjson.loads(sop_classes), "UI"),
         sets.NUMBER_OF_STUDY_RELATED_SERIES: texts.count(series_count),
         sets.NUMBER_OF_STUDY_RELATED_INSTANCES: texts.count(instance_count),
     }
-    if level is _I:
-        computed[sets.NUMBER_OF_SERIES_RELATED_INSTANCES] = texts.count(attributes.pop())
-    return (*attributes, orjson.dumps(computed))
+    if of_series >= 0:
+        computed[sets.NUMBER_OF_SERIES_RELATED_INSTANCES] = texts.count(of_series)
+    return texts.dumps(computed)
 
 
 def scan(database: Database, query: Query, scope: Scope) -> Iterator[tuple[Found, bytes]]:
