@@ -97,7 +97,9 @@ class PresentableService:
         size = sum(part.length for part in parts)
         return (Presentable(media_type, lambda: Content(size, read)),)
 
-    def _document(self, record: InstanceRecord, told: str, length: int | None) -> Sequence[Presentable]:
+    def _document(
+        self, record: InstanceRecord, told: str, length: int | None
+    ) -> Sequence[Presentable]:
         parsed = parse_or_none(told) if told else None
         value = self.bulk.value(record, _DOCUMENT)
         if parsed is None or value is None:

@@ -11,6 +11,7 @@ import orjson
 from dicomweb_server.dicom import DicomError
 from dicomweb_server.dicom.instance import first_text
 from dicomweb_server.imaging import View, Window, bulk_values, pack
+from dicomweb_server.imaging.cine import seconds_per_frame
 from dicomweb_server.imaging.view import DefaultWindow
 from dicomweb_server.interfaces.index import Index, InstanceRecord
 from dicomweb_server.interfaces.renderers import Renderer
@@ -20,7 +21,6 @@ from dicomweb_server.services.frames import FrameService, StoredImage
 MOST_FRAMES = 1000
 """Frames of one animation."""
 _MOST_TOGETHER = 256 << 20
-_FRAME_TIME, _FRAME_RATE, _CINE_RATE = "00181063", "00082144", "00180040"
 _MODALITIES = ("SR", "PR", "KO", "SEG", "RTSTRUCT", "RTPLAN", "REG", "DOC", "OT")
 """Of series that tell less of a study than those with its pictures."""
 
@@ -110,7 +110,7 @@ class RenderService:
             "view": view | {"annotation": sorted(asked.view.annotation)},
             "media_type": asked.media_type,
             "quality": asked.quality,
-            "seconds": _seconds_per_frame(image),
+            "seconds": seconds_per_frame(image.attributes),
         }
         values = [load(path) for path in paths]
         frames = [self._frames.stored(image, number) for number in numbers]
@@ -168,22 +168,3 @@ class RenderService:
         middle = best[1][len(best[1]) // 2]
         image = self._frames.image(middle)
         return None if image is None else (middle, image)
-
-
-def _seconds_per_frame(image: StoredImage) -> float:
-    """Of an animation: Frame Time, Recommended Display Frame Rate or Cine Rate, or a tenth."""
-    attributes = image.attributes
-    time = _number(attributes, _FRAME_TIME)
-    if time:
-        return min(max(time / 1000, 0.01), 10.0)
-    rate = _number(attributes, _FRAME_RATE) or _number(attributes, _CINE_RATE)
-    return min(max(1 / rate, 0.01), 10.0) if rate else 0.1
-
-
-def _number(attributes: Any, tag: str) -> float | None:
-    values = attributes.get(tag, {}).get("Value") or [0]
-    try:
-        number = float(values[0])
-    except (TypeError, ValueError):
-        return None
-    return number if number > 0 else None
