@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from dicomweb_server.dicom import DicomError
+from dicomweb_server.dicom import DicomError, load_header
 from dicomweb_server.dicom.instance import first_text
 from dicomweb_server.imaging import View, Window, bulk_values, pack
 from dicomweb_server.imaging.cine import seconds_per_frame
@@ -76,9 +76,16 @@ class RenderService:
         )
 
     def render(
-        self, record: InstanceRecord, image: StoredImage, numbers: Sequence[int], asked: Asked
+        self,
+        record: InstanceRecord,
+        image: StoredImage,
+        numbers: Sequence[int],
+        asked: Asked,
+        state: InstanceRecord | None = None,
     ) -> bytes:
         """A file with the frames; several only in a media type of `animated`.
+
+        `state`: a presentation state that they are shown by.
 
         Raises:
             NoSuchFrame: there is no such frame.
@@ -87,11 +94,21 @@ class RenderService:
         for number in numbers:
             image.pixels.frame(number)
         asked = replace(asked, view=replace(asked.view, default_window=self.default_window))
+        if state is not None:
+            # What is kept is deleted with the image, and must not outlive the state.
+            return self._made(record, image, numbers, asked, state)
         name = f"{list(numbers)} {asked}"
-        return self._frames.kept(image, name, lambda: self._made(record, image, numbers, asked))
+        return self._frames.kept(
+            image, name, lambda: self._made(record, image, numbers, asked, None)
+        )
 
     def _made(
-        self, record: InstanceRecord, image: StoredImage, numbers: Sequence[int], asked: Asked
+        self,
+        record: InstanceRecord,
+        image: StoredImage,
+        numbers: Sequence[int],
+        asked: Asked,
+        state: InstanceRecord | None,
     ) -> bytes:
         if not self.can_show(image):
             raise DicomError(
@@ -107,15 +124,28 @@ class RenderService:
             "source": source.as_document(),
             "numbers": list(numbers),
             "paths": paths,
+            "paths_of_state": None,
             "view": view | {"annotation": sorted(asked.view.annotation)},
             "media_type": asked.media_type,
             "quality": asked.quality,
             "seconds": seconds_per_frame(image.attributes),
         }
+        headers = [orjson.dumps(image.attributes)]
         values = [load(path) for path in paths]
+        if state is not None:
+            attributes = self._header(state)
+            of_state = list(dict.fromkeys(bulk_values(attributes)))
+            arguments["paths_of_state"] = of_state
+            headers.append(orjson.dumps(attributes))
+            values += [self._load(state)(path) for path in of_state]
         frames = [self._frames.stored(image, number) for number in numbers]
-        header = orjson.dumps(image.attributes)
-        return self._frames.runner.run("render", arguments, header, *values, *frames)[1]
+        return self._frames.runner.run("render", arguments, *headers, *values, *frames)[1]
+
+    def _header(self, record: InstanceRecord) -> dict[str, Any]:
+        details = self._index.details(record.row)
+        if details is None:
+            raise DicomError("The presentation state is not there any more.")
+        return load_header(details.header)
 
     def _check(self, image: StoredImage, numbers: Sequence[int]) -> None:
         size = sum(self._frames.stored_size(image, number) for number in numbers)
@@ -135,6 +165,7 @@ class RenderService:
             "source": Source(image.format).as_document(),
             "numbers": [1],
             "paths": [],
+            "paths_of_state": None,
             "view": asdict(view) | {"annotation": []},
             "media_type": asked.media_type,
             "quality": asked.quality,

@@ -106,10 +106,12 @@ def test_others_go_on_while_one_hangs(pool):
             stuck.result()
 
 
-def test_more_tasks_than_helpers_wait_their_turn(pool):
+def test_more_tasks_than_helpers_wait_their_turn():
+    pool = Pool(TOOLS, 2, Limits())
     with ThreadPoolExecutor(16) as threads:
         results = list(threads.map(lambda _: pool.run("decode", ARGUMENTS, b"x"), range(64)))
     assert len({pid_of(result) for result in results}) <= 2
+    pool.close()
 
 
 def test_waiting_has_an_end():
