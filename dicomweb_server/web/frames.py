@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from flask import Response, g
+from flask import Response, g, request
 
 from dicomweb_server.dicom import NoSuchFrame
 from dicomweb_server.dicom.transfer_syntaxes import is_uid
@@ -28,6 +28,8 @@ from dicomweb_server.ps318.paths import Resource, parse_frame_list
 from dicomweb_server.services.frames import FrameService, StoredImage
 from dicomweb_server.web import body
 from dicomweb_server.web.resources import base, located, missing, note, patients, tag_of_records
+
+_USUAL, _RANGED = (True, False), (False, True)
 
 
 def frames(resource: Resource, listed: str | None) -> Response:
@@ -106,15 +108,16 @@ def _form(service: FrameService, image: StoredImage, count: int) -> _Form:
     A client that takes anything gets what every client understands: native frames.
     """
     syntax = image.delivered_as
-    one = count == 1
-    stored = _offers((syntax,), one=one, as_stored=True)
+    # A range is of one value: multipart has none.
+    order = (True,) if count > 1 else _RANGED if "HTTP_RANGE" in request.environ else _USUAL
+    stored = _offers((syntax,), order, as_stored=True)
     try:
         match = choose(stored)
     except NotAcceptable:
         match = None
     if match is not None and (image.is_native or _is_meant(match)):
         return _Form(syntax, match.offer.multipart)
-    others = _offers(tuple(service.targets(image)), one=one, as_stored=False)
+    others = _offers(tuple(service.targets(image)), order, as_stored=False)
     match = choose((*others, *stored))
     syntaxes = match.offer.transfer_syntaxes
     chosen = next(iter(syntaxes)) if isinstance(syntaxes, frozenset) else syntax
@@ -132,8 +135,10 @@ def _is_meant(match: Match) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _offers(syntaxes: tuple[str, ...], *, one: bool, as_stored: bool) -> tuple[Offer, ...]:
-    """Each syntax as multipart, and as a single part when one frame is asked for.
+def _offers(
+    syntaxes: tuple[str, ...], order: tuple[bool, ...], *, as_stored: bool
+) -> tuple[Offer, ...]:
+    """Each syntax as multipart, or not: in that order.
 
     Where a media type has several syntaxes, its default comes first (PS3.18 8.7.3.3).
     """
@@ -141,7 +146,7 @@ def _offers(syntaxes: tuple[str, ...], *, one: bool, as_stored: bool) -> tuple[O
     return tuple(
         Offer(media_type_of(uid), multipart, frozenset({uid}), as_stored)
         for uid in ordered
-        for multipart in ((True, False) if one else (True,))
+        for multipart in order
     )
 
 
