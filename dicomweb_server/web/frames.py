@@ -131,7 +131,7 @@ def _is_meant(match: Match) -> bool:
     essence = match.media_range.essence
     if essence == "multipart/related":
         essence = match.media_range.get("type") or "*/*"
-    return "*" not in essence
+    return essence != "*/*"
 
 
 @lru_cache(maxsize=256)
@@ -140,9 +140,10 @@ def _offers(
 ) -> tuple[Offer, ...]:
     """Each syntax as multipart, or not: in that order.
 
-    Where a media type has several syntaxes, its default comes first (PS3.18 8.7.3.3).
+    Where a media type has several syntaxes, its default comes first (PS3.18 8.7.3.3); for
+    `image/*` the media types that most clients know do.
     """
-    ordered = sorted(syntaxes, key=_not_default)
+    ordered = sorted(syntaxes, key=_rank)
     return tuple(
         Offer(media_type_of(uid), multipart, frozenset({uid}), as_stored)
         for uid in ordered
@@ -150,9 +151,14 @@ def _offers(
     )
 
 
-def _not_default(uid: str) -> tuple[bool, bool]:
+_KNOWN_BY_MOST = (OCTET_STREAM, "image/jpeg", "image/jp2", "image/jls")
+
+
+def _rank(uid: str) -> tuple[int, bool]:
     media_type = media_type_of(uid)
-    return media_type != OCTET_STREAM, DEFAULT_TRANSFER_SYNTAXES.get(media_type) != uid
+    known = media_type in _KNOWN_BY_MOST
+    place = _KNOWN_BY_MOST.index(media_type) if known else len(_KNOWN_BY_MOST)
+    return place, DEFAULT_TRANSFER_SYNTAXES.get(media_type) != uid
 
 
 def _answer(

@@ -70,6 +70,12 @@ def test_native_frames_are_little_endian_whatever_is_stored(client, stored, synt
     )
 
 
+def test_who_takes_any_image_gets_one_that_most_clients_know(client, stored):
+    path, _ = stored()
+    answer = client.get(f"{path}/1", "image/*")
+    assert answer.content_type == "image/jpeg; transfer-syntax=1.2.840.10008.1.2.4.70"
+
+
 def test_order_and_repetitions_are_kept(client, stored):
     path, frames = stored()
     answer = client.get(f"{path}/3,1,1")
@@ -126,6 +132,14 @@ class TestCompressed:
             headers, _ = listed(client.get(f"{path}/1", accept))[0]
             assert headers["content-type"] == expected, accept
         assert client.get(f"{path}/1", media_type).content_type == expected
+
+    def test_who_takes_any_image_gets_the_stored_one(self, client, stored, syntax):
+        path, _ = stored(target=syntax)
+        for accept in ("image/*", 'multipart/related; type="image/*"'):
+            answer = client.get(f"{path}/1", accept)
+            single = accept == "image/*"
+            sent = answer.content_type if single else listed(answer)[0][0]["content-type"]
+            assert sent.endswith(f"transfer-syntax={syntax}"), accept
 
     def test_the_stored_form_is_not_sent_to_who_refuses_it(self, client, stored, syntax):
         path, frames = stored(target=syntax)

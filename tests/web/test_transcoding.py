@@ -59,6 +59,25 @@ def test_there_and_back_again(client, source, syntax, kind):
         assert np.array_equal(back.pixel_array, np.stack([image.pixels for image in made]))
 
 
+@pytest.mark.parametrize("source", [JPEG, JPEG_2000, "1.2.840.10008.1.2.4.91"])
+@pytest.mark.parametrize("syntax", [*LOSSLESS, "1.2.840.10008.1.2.4.110", EXPLICIT])
+def test_colours_go_from_one_compression_to_another(client, source, syntax):
+    data = make_picture(frames(2, stored=8, photometric="RGB"))
+    client.stored(data)
+    first = transcoded(client, data, source)
+    # YBR_FULL_422, YBR_RCT and YBR_ICT: what only these bit streams have.
+    assert read(first).PhotometricInterpretation.startswith("YBR")
+    client.call("DELETE", f"/{path_of(data)}")
+    client.stored(first)
+    native = read(transcoded(client, first, EXPLICIT))
+    then = transcoded(client, first, syntax)
+    assert read(then).file_meta.TransferSyntaxUID == syntax
+    client.call("DELETE", f"/{path_of(first)}")
+    client.stored(then)
+    back = read(transcoded(client, then, EXPLICIT))
+    assert np.array_equal(back.pixel_array, native.pixel_array)
+
+
 def test_who_names_no_syntax_gets_explicit_little_endian(client):
     data = make_picture(frames())
     client.stored(data)
