@@ -109,7 +109,7 @@ class SearchService:
                 )
 
     def _sortable(self, level: QueryLevel) -> list[str]:
-        tags = self._main | sets.COUNTS
+        tags = self._main | sets.COUNTS | set(sets.PATIENT_COUNTS)
         return sorted(self._name(tag) for tag in tags if self._index.sorts(Order(tag), level))
 
     def _total(self, query: Query, scope: Scope) -> int:
@@ -229,8 +229,10 @@ class SearchService:
         """Reads the header of a visible instance below a match that fulfils the query."""
 
         def read() -> dict[str, Any]:
-            conditions = (*query.conditions, *scope.of_series())
-            return load_header(self._index.representative(query.level, match.row, conditions))
+            level, conditions = query.level, query.conditions
+            return load_header(
+                self._index.representative(level, match.row, conditions, scope=scope)
+            )
 
         return read
 
@@ -259,6 +261,8 @@ def _defaults(level: QueryLevel) -> frozenset[str]:
         tags.add(sets.INSTANCE_AVAILABILITY)
     for of_level in (*sets.PARENTS[level], level):
         tags |= sets.DEFAULT[of_level].keys()
+    if level is QueryLevel.PATIENT:
+        tags |= set(sets.PATIENT_COUNTS)
     if level is QueryLevel.STUDY:
         tags |= {sets.MODALITIES_IN_STUDY, sets.NUMBER_OF_STUDY_RELATED_SERIES}
         tags.add(sets.NUMBER_OF_STUDY_RELATED_INSTANCES)

@@ -634,15 +634,16 @@ def test_a_range_of_bulk_data(client, values):
     assert client.get(path, accept, If_None_Match=etag).status_code == 304
 
 
-def test_encapsulated_pixel_data_come_by_fragments(client):
+def test_encapsulated_pixel_data_come_by_frames(client):
+    """PS3.18 8.7.3.3.2: neither offset tables nor fragments are anything to a client."""
     data = encapsulated()
     client.stored(data)
-    answer = client.get(f"/{path_of(data)}/bulk/7fe00010")
-    table, *fragments = parts(answer)
-    assert len(table) == 8
-    assert fragments == [b"frame one ", b"frame two!"]
-    single = client.get(f"/{path_of(data)}/bulk/7fe00010", "application/octet-stream")
-    assert single.status_code == 406
+    stored = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+    answer = client.get(f"/{path_of(data)}/bulk/7fe00010", stored)
+    assert parts(answer) == [b"frame one ", b"frame two!"]
+    broken = client.get(f"/{path_of(data)}/bulk/7fe00010", "application/octet-stream")
+    assert broken.status_code == 406
+    assert "transfer-syntax=*" in broken.json["Details"]
 
 
 @pytest.mark.parametrize("syntax", [BIG_ENDIAN, DEFLATED, IMPLICIT])
