@@ -12,6 +12,16 @@ from dicomweb_server.http.access import current_context
 from dicomweb_server.http.answers import choose, ranged_answer, stream_answer
 from dicomweb_server.http.conditions import not_modified, with_etag
 from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.resources import (
+    base,
+    located,
+    note,
+    patients,
+    resource_of,
+    tag_of_records,
+    tag_of_version,
+)
+from dicomweb_server.http.silence import set_timeout
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.ps318.accept import Offer
 from dicomweb_server.ps318.media_types import (
@@ -25,16 +35,6 @@ from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services import Services, blobs
 from dicomweb_server.services.bulk import BulkService, BulkValue
-from dicomweb_server.web import body
-from dicomweb_server.web.resources import (
-    base,
-    located,
-    note,
-    patients,
-    resource_of,
-    tag_of_records,
-    tag_of_version,
-)
 
 
 def bulk(resource: Resource, path: str) -> Response:
@@ -52,7 +52,7 @@ def bulk(resource: Resource, path: str) -> Response:
     # A range is of one value: multipart has none.
     offers = [*one, many] if "HTTP_RANGE" in request.environ else [many, *one]
     multipart = choose(offers).offer.multipart
-    body.set_timeout()
+    set_timeout()
     form = "parts" if multipart else "one"
     etag = f"{value.record.row:x}-{value.record.blob.key[-32:]}-{value.parts[0][0]:x}-{form}"
     located_at = resource.bulk(path.split("/"))
@@ -106,7 +106,7 @@ def bulk_data(resource: Resource) -> Response:
     cached = not_modified(etag, weak=True)
     if cached is not None:
         return located(cached, location)
-    body.set_timeout()
+    set_timeout()
     encoder = MultipartEncoder()
     pieces = _values(service, encoder, chain([first], found), base())
     answer = stream_answer(pieces, encoder.content_type(OCTET_STREAM))
@@ -146,7 +146,7 @@ def pixel_data(resource: Resource) -> Response:
     cached = not_modified(etag, weak=True)
     if cached is not None:
         return located(cached, location)
-    body.set_timeout()
+    set_timeout()
     encoder = MultipartEncoder()
     pieces = _frames(current_context().services, encoder, found, base())
     answer = stream_answer(pieces, encoder.content_type(next(iter(offers))))
