@@ -64,6 +64,7 @@ setup(
     install_requires=[
         "alembic>=1.13",
         "click>=8.1",
+        "dicom-anonymizer>=2.1",
         "flask>=3.1",
         "gunicorn>=27",
         "imagecodecs>=2026.3",

@@ -16,7 +16,8 @@ from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
 from dicomweb_server.http.errors import BrokenBody
-from dicomweb_server.web.connections import Farewells, JsonErrors, limit_silence
+from dicomweb_server.http.silence import limit_silence
+from dicomweb_server.web.connections import Farewells, JsonErrors
 
 LINGER_MILLISECONDS = 3
 """How long a thread waits for the next request of its connection."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 from flask import Response, g, request
 
 from dicomweb_server.http.access import current_context
 from dicomweb_server.ps318.errors import PayloadTooLarge
-from dicomweb_server.settings import MAXIMUM_BODY, REQUEST_TIMEOUT
-from dicomweb_server.web.connections import limit_silence
+from dicomweb_server.settings import MAXIMUM_BODY
 
 READ_SIZE = 1 << 20
 """Bytes of one read: 64 KiB reads reach a quarter of the speed."""
@@ -40,19 +37,6 @@ def check_length() -> None:
 
 def _too_large(size: int, maximum: int) -> str:
     return f"the body has {size} bytes or more, MaximumRequestBodySizeMB allows {maximum}"
-
-
-def set_timeout() -> None:
-    """A client that says nothing for too long loses its connection instead of keeping a thread.
-
-    The kernel watches: a time-out of Python's own would cost a system call before each read, and
-    would take `sendfile` to pieces.
-    """
-    connection: Any = request.environ.get("gunicorn.socket")
-    if connection is not None:
-        seconds = current_context().config[REQUEST_TIMEOUT]
-        with contextlib.suppress(OSError, AttributeError):
-            limit_silence(connection, seconds)
 
 
 def chunks() -> Iterator[bytes]:

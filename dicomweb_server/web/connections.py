@@ -8,7 +8,6 @@ import re
 import selectors
 import socket
 import ssl
-import struct
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,23 +15,12 @@ from typing import Any
 import orjson
 
 from dicomweb_server.http.errors import describe
-from dicomweb_server.tls import TlsConnection
 
 _FAREWELL_SECONDS = 5.0
 _FAREWELL_BYTES = 64 << 20
 _MOST_FAREWELLS = 500
 _PIECE = 1 << 18
 _MESSAGE = re.compile(r"</h1>(.*?)</body>", re.DOTALL)
-
-
-def limit_silence(connection: socket.socket, seconds: int) -> None:
-    """Reads fail after so many seconds without a byte, writes after so many without progress."""
-    if isinstance(connection, TlsConnection):
-        connection.limit(seconds)
-        return
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", seconds, 0))
-    if connection.family in (socket.AF_INET, socket.AF_INET6):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, seconds * 1000)
 
 
 class JsonErrors:

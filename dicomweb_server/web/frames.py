@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from flask import Response, g, request
+from flask import Response, request
 
-from dicomweb_server.dicom import NoSuchFrame
 from dicomweb_server.dicom.transfer_syntaxes import is_uid
 from dicomweb_server.http.access import current_context
 from dicomweb_server.http.answers import choose, ranged_answer, stream_answer
 from dicomweb_server.http.conditions import not_modified, with_etag
 from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.pictures import check_numbers
+from dicomweb_server.http.resources import base, located, tag_of_records, the_one
+from dicomweb_server.http.silence import set_timeout
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.ps318.accept import Match, Offer
 from dicomweb_server.ps318.errors import NotAcceptable
@@ -26,8 +28,6 @@ from dicomweb_server.ps318.media_types import (
 from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 from dicomweb_server.ps318.paths import Resource, parse_frame_list
 from dicomweb_server.services.frames import FrameService, StoredImage
-from dicomweb_server.web import body
-from dicomweb_server.web.resources import base, located, missing, note, patients, tag_of_records
 
 _USUAL, _RANGED = (True, False), (False, True)
 
@@ -40,36 +40,20 @@ def frames(resource: Resource, listed: str | None) -> Response:
     if numbers is None:
         numbers = tuple(range(1, image.pixels.number_of_frames + 1))
     _refuse_video(image, resource)
-    _check_numbers(image, numbers)
+    check_numbers(image, numbers)
     form = _form(service, image, len(numbers))
-    body.set_timeout()
+    set_timeout()
     answer = _answer(service, (record, image), resource, numbers, form)
     return located(answer, resource.frames(() if listed is None else numbers))
 
 
 def find_image(resource: Resource) -> tuple[InstanceRecord, StoredImage]:
     """The one instance that a resource names, and its pixel data; raises `HttpError`."""
-    context = current_context()
-    found = list(context.services.retrieve.records(resource, g.scope))
-    if not found:
-        raise missing(resource)
-    note(resource, found)
-    if len(found) > 1:
-        raise HttpError(
-            409, f"{patients(found)} have an instance {resource.instance} each; which is meant?"
-        )
-    image = context.services.frames.image(found[0])
+    record = the_one(resource)
+    image = current_context().services.frames.image(record)
     if image is None:
         raise HttpError(404, f"{resource.path} has no pixel data, so it has no frames")
-    return found[0], image
-
-
-def _check_numbers(image: StoredImage, numbers: Sequence[int]) -> None:
-    try:
-        for number in numbers:
-            image.pixels.frame(number)
-    except NoSuchFrame as error:
-        raise HttpError(404, str(error)) from error
+    return record, image
 
 
 def _refuse_video(image: StoredImage, resource: Resource) -> None:

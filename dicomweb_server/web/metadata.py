@@ -20,6 +20,8 @@ from dicomweb_server.http.answers import (
     text_answer,
 )
 from dicomweb_server.http.conditions import not_modified, with_etag
+from dicomweb_server.http.resources import COUNTED, base, located, missing, note, resource_of
+from dicomweb_server.http.silence import set_timeout
 from dicomweb_server.http.touched import is_noting
 from dicomweb_server.ps318.accept import Offer
 from dicomweb_server.ps318.media_types import DICOM_JSON, DICOM_XML
@@ -27,8 +29,6 @@ from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.ps318.query import parse_include_fields
 from dicomweb_server.services.metadata import Version
-from dicomweb_server.web import body
-from dicomweb_server.web.resources import COUNTED, base, located, missing, note, resource_of
 
 _METADATA = (
     Offer(DICOM_JSON),
@@ -53,7 +53,7 @@ def metadata(resource: Resource) -> Response:
     etag = version.digest(form.content_type, "gzip" if packed else "")
     answer = not_modified(etag, weak=xml)
     if answer is None:
-        body.set_timeout()
+        set_timeout()
         make = _metadata_xml(version, form) if xml else _metadata_json(version, form, packed=packed)
         answer = with_etag(make, etag, weak=xml)
     # Some attributes alone are not what is found at the address of the metadata.

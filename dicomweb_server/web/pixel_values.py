@@ -10,6 +10,7 @@ from flask import Response, request
 from dicomweb_server.dicom.transfer_syntaxes import is_uid
 from dicomweb_server.http.answers import choose, ranged_answer, stream_answer
 from dicomweb_server.http.conditions import not_modified, with_etag
+from dicomweb_server.http.resources import base, resource_of, tag_of_records
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.ps318.accept import Offer
 from dicomweb_server.ps318.media_types import (
@@ -21,7 +22,6 @@ from dicomweb_server.ps318.media_types import (
 from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 from dicomweb_server.services.frames import FrameService, StoredImage
 from dicomweb_server.services.pixel_values import Unit, units
-from dicomweb_server.web.resources import base, resource_of, tag_of_records
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,30 @@ from functools import lru_cache
 
 from flask import Response, g, request
 
-from dicomweb_server.dicom import DicomError, NoSuchFrame
 from dicomweb_server.http.access import current_context
-from dicomweb_server.http.answers import choose, ranged_answer, stream_answer
+from dicomweb_server.http.answers import choose, stream_answer
 from dicomweb_server.http.conditions import not_modified, with_etag
 from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.pictures import (
+    check_numbers,
+    in_type,
+    picture_answer,
+    presentable_answer,
+    rendered_frames,
+    single_picture,
+)
+from dicomweb_server.http.resources import (
+    COUNTED,
+    base,
+    located,
+    missing,
+    note,
+    resource_of,
+    tag_of_records,
+    tag_of_version,
+    the_one,
+)
+from dicomweb_server.http.silence import set_timeout
 from dicomweb_server.http.views import quality_of, view_of
 from dicomweb_server.http.warning import warn
 from dicomweb_server.imaging import View
@@ -24,18 +43,6 @@ from dicomweb_server.ps318.paths import Resource, parse_frame_list
 from dicomweb_server.services.frames import StoredImage
 from dicomweb_server.services.presentable import Presentable
 from dicomweb_server.services.rendering import Asked, RenderService
-from dicomweb_server.web import body
-from dicomweb_server.web.resources import (
-    COUNTED,
-    base,
-    located,
-    missing,
-    note,
-    patients,
-    resource_of,
-    tag_of_records,
-    tag_of_version,
-)
 
 _DEPTHS = {"8": False, "16": True}
 
@@ -46,7 +53,7 @@ def rendered(resource: Resource, listed: str | None = None) -> Response:
     asked = _asked(_view())
     if resource.instance is None:
         return _many(resource, asked)
-    record = _the_one(resource)
+    record = the_one(resource)
     image = current_context().services.frames.image(record)
     path = resource.rendered() if numbers is None else f"{resource.frames(numbers)}/rendered"
     if image is not None and not image.is_video:
@@ -65,7 +72,7 @@ def thumbnail(resource: Resource, listed: str | None = None) -> Response:
     if resource.instance is None:
         record, image = _representative(resource)
     else:
-        record = _the_one(resource)
+        record = the_one(resource)
         image = current_context().services.frames.image(record)
     asked = replace(asked, media_type=_picture_offer(service).offer.media_type)
     how = repr((number, asked))
@@ -73,14 +80,14 @@ def thumbnail(resource: Resource, listed: str | None = None) -> Response:
     cached = not_modified(etag)
     if cached is not None:
         return cached
-    body.set_timeout()
+    set_timeout()
     if image is None or not service.can_show(image):
         label = current_context().services.presentable.label(record)
         data = service.icon(label, asked)
     else:
-        data = _checked(service, record, image, (number,), asked)
+        data = rendered_frames(record, image, (number,), asked)
     location = resource.thumbnail(None if listed is None else number)
-    return located(_file(data, asked.media_type, etag), location)
+    return located(picture_answer(data, asked.media_type, etag), location)
 
 
 def _view() -> View:
@@ -100,18 +107,6 @@ def _single_frame(listed: str | None) -> int:
     if len(numbers) > 1:
         raise BadRequest(f"a thumbnail is of one frame, {len(numbers)} are named")
     return numbers[0]
-
-
-def _the_one(resource: Resource) -> InstanceRecord:
-    found = list(current_context().services.retrieve.records(resource, g.scope))
-    if not found:
-        raise missing(resource)
-    note(resource, found)
-    if len(found) > 1:
-        raise HttpError(
-            409, f"{patients(found)} have an instance {resource.instance} each; which is meant?"
-        )
-    return found[0]
 
 
 # --- pictures -----------------------------------------------------------------------------------
@@ -138,56 +133,21 @@ def _pictures(
     service = current_context().services.render
     several = numbers is not None and len(numbers) > 1
     offer = _picture_offer(service, several=several, parts=True).offer
+    if not offer.multipart:
+        view, quality = asked.view, asked.quality
+        return single_picture(record, image, numbers, view, offer.media_type, quality)
     if numbers is None:
-        whole = offer.multipart or offer.media_type in service.animated
-        numbers = range(1, image.pixels.number_of_frames + 1) if whole else (1,)
-    asked = _in_type(service, asked, offer.media_type)
-    etag = tag_of_records([record], repr((list(numbers), offer.multipart, asked)))
-    cached = not_modified(etag, weak=offer.multipart)
+        numbers = range(1, image.pixels.number_of_frames + 1)
+    asked = in_type(asked, offer.media_type)
+    etag = tag_of_records([record], repr((list(numbers), asked)))
+    cached = not_modified(etag, weak=True)
     if cached is not None:
         return cached
-    body.set_timeout()
-    if not offer.multipart:
-        return _file(_checked(service, record, image, numbers, asked), asked.media_type, etag)
-    _check_numbers(image, numbers)
+    set_timeout()
+    check_numbers(image, numbers)
     where = resource_of(record)
     parts = (_Part(record, image, number, where.rendered(number)) for number in numbers)
     return _parts(service, parts, asked, etag)
-
-
-def _in_type(service: RenderService, asked: Asked, media_type: str) -> Asked:
-    view = asked.view
-    if view.deep and media_type not in service.deep:
-        raise BadRequest(
-            f"bitdepth=16 is not possible in {media_type}; possible is it in "
-            f"{', '.join(sorted(service.deep))}"
-        )
-    return replace(asked, media_type=media_type)
-
-
-def _check_numbers(image: StoredImage, numbers: Sequence[int]) -> None:
-    try:
-        for number in numbers:
-            image.pixels.frame(number)
-    except NoSuchFrame as error:
-        raise HttpError(404, str(error)) from error
-
-
-def _checked(
-    service: RenderService,
-    record: InstanceRecord,
-    image: StoredImage,
-    numbers: Sequence[int],
-    asked: Asked,
-) -> bytes:
-    _check_numbers(image, numbers)
-    return service.render(record, image, numbers, asked)
-
-
-def _file(data: bytes, media_type: str, etag: str) -> Response:
-    return ranged_answer(
-        lambda offset, length: iter((data[offset : offset + length],)), len(data), media_type, etag
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,16 +182,12 @@ def _many(resource: Resource, asked: Asked) -> Response:
     """A picture of each instance as parts, or the one that stands for all."""
     service = current_context().services.render
     offer = _picture_offer(service, parts=True).offer
-    asked = _in_type(service, asked, offer.media_type)
+    asked = in_type(asked, offer.media_type)
     if not offer.multipart:
         record, image = _representative(resource, required=True)
         assert image is not None  # noqa: S101 # it was required
-        etag = tag_of_records([record], repr(asked))
-        cached = not_modified(etag)
-        if cached is not None:
-            return cached
-        body.set_timeout()
-        answer = _file(_checked(service, record, image, (1,), asked), asked.media_type, etag)
+        view, quality = asked.view, asked.quality
+        answer = single_picture(record, image, (1,), view, offer.media_type, quality)
         return located(answer, resource.rendered())
     return located(_all(resource, asked), resource.rendered())
 
@@ -247,7 +203,7 @@ def _all(resource: Resource, asked: Asked) -> Response:
     cached = not_modified(etag, weak=True)
     if cached is not None:
         return cached
-    body.set_timeout()
+    set_timeout()
     left_out = 0
 
     def shown() -> Iterator[_Part]:
@@ -296,18 +252,4 @@ def _presented(record: InstanceRecord) -> Response:
     offers = tuple(Offer(each.media_type) for each in found)
     media_type = choose(offers).offer.media_type
     chosen: Presentable = next(each for each in found if each.media_type == media_type)
-    etag = tag_of_records([record], "rendered", media_type)
-    cached = not_modified(etag)
-    if cached is not None:
-        return cached
-    body.set_timeout()
-    try:
-        content = chosen.open()
-    except DicomError as error:
-        raise HttpError(406, str(error)) from error
-    answer = ranged_answer(content.read, content.size, chosen.content_type, etag)
-    # What a stranger stored must not run as a page of this server.
-    answer.headers["Content-Security-Policy"] = (
-        "sandbox; default-src 'none'; style-src 'unsafe-inline'"
-    )
-    return answer
+    return presentable_answer(record, chosen)

@@ -9,29 +9,18 @@ from pathlib import Path
 
 from flask import Response, g, request
 
-from dicomweb_server.dicom.transfer_syntaxes import is_uid
 from dicomweb_server.http.access import current_context
 from dicomweb_server.http.answers import (
     LocalFile,
     Piece,
     WrongSize,
     choose,
-    file_answer,
-    ranged_answer,
     stream_answer,
 )
 from dicomweb_server.http.conditions import not_modified, refuse_match, with_etag
+from dicomweb_server.http.delivery import content_type_of, instance_answer
 from dicomweb_server.http.errors import HttpError
-from dicomweb_server.interfaces.index import InstanceRecord
-from dicomweb_server.ps318.accept import ANY, Offer
-from dicomweb_server.ps318.errors import NotAcceptable
-from dicomweb_server.ps318.media_types import DICOM, OCTET_STREAM, ZIP
-from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
-from dicomweb_server.ps318.paths import Resource
-from dicomweb_server.services import blobs
-from dicomweb_server.services.retrieve import Delivery, RetrieveService
-from dicomweb_server.web import archives, body, values
-from dicomweb_server.web.resources import (
+from dicomweb_server.http.resources import (
     COUNTED,
     base,
     located,
@@ -41,6 +30,16 @@ from dicomweb_server.web.resources import (
     resource_of,
     tag_of_records,
 )
+from dicomweb_server.http.silence import set_timeout
+from dicomweb_server.interfaces.index import InstanceRecord
+from dicomweb_server.ps318.accept import ANY, Offer
+from dicomweb_server.ps318.errors import NotAcceptable
+from dicomweb_server.ps318.media_types import DICOM, OCTET_STREAM, ZIP
+from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
+from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.services import blobs
+from dicomweb_server.services.retrieve import Delivery, RetrieveService
+from dicomweb_server.web import archives, values
 
 _BULK_DATA = Offer(OCTET_STREAM, multipart=True)
 """Of an instance resource it means the same as of its bulk data (PS3.18 table 10.4.4-1, note 2)."""
@@ -98,7 +97,7 @@ def retrieve(resource: Resource) -> Response:
         raise missing(resource)
     note(resource, page)
     offer, syntax = _syntax(service, resource, page)
-    body.set_timeout()
+    set_timeout()
     if offer == _BULK_DATA:
         return values.bulk_data(resource)
     if offer.multipart or offer.media_type == ZIP:
@@ -109,42 +108,7 @@ def retrieve(resource: Resource) -> Response:
             f"{patients(page)} have an instance {resource.instance} each; "
             f"ask for multipart/related to get all of them",
         )
-    return located(_single(service, service.delivery(page[0], syntax)), resource.path)
-
-
-def _content_type(delivery: Delivery) -> str:
-    """What no UID names must not reach a header, wherever it was stored before."""
-    syntax = delivery.target
-    return f"{DICOM}; transfer-syntax={syntax}" if is_uid(syntax) else DICOM
-
-
-def _single(service: RetrieveService, delivery: Delivery) -> Response:
-    record = delivery.record
-    syntax = delivery.target if is_uid(delivery.target) else ""
-    etag = f"{record.row:x}-{record.blob.key[-32:]}-{syntax}-{delivery.as_stored:d}"
-    cached = not_modified(etag)
-    if cached is not None:
-        return cached
-    content_type = _content_type(delivery)
-    if not delivery.as_stored:
-        delivered, content = service.at_best(delivery)
-        return with_etag(stream_answer(content, _content_type(delivered)), etag)
-    path = blobs.local_path(service.storages, record)
-    if path is not None and "HTTP_RANGE" not in request.environ:
-        try:
-            answer = with_etag(file_answer(path, content_type, size=record.size), etag)
-            answer.headers["Accept-Ranges"] = "bytes"
-            return answer
-        except FileNotFoundError:
-            pass  # the storage says what is wrong
-        except WrongSize as error:
-            raise blobs.cut(record, error.found) from error
-    read = blobs.reader(service.storages, record)
-
-    def stream(offset: int, length: int) -> Iterator[bytes]:
-        return blobs.stream_range(read, offset, length)
-
-    return ranged_answer(stream, record.size, content_type, etag)
+    return located(instance_answer(service.delivery(page[0], syntax)), resource.path)
 
 
 def _several(
@@ -221,7 +185,7 @@ class _Parts:
     def head(self, delivery: Delivery) -> bytes:
         """The header of a part."""
         return self.encoder.part_header(
-            _content_type(delivery),
+            content_type_of(delivery),
             delivery.record.size if delivery.as_stored else None,
             content_location=resource_of(delivery.record).url(self.base),
         )

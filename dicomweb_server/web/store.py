@@ -11,6 +11,7 @@ from flask import Response, g, request
 from dicomweb_server.http.access import current_context, current_scope
 from dicomweb_server.http.answers import choose_text
 from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.silence import set_timeout
 from dicomweb_server.http.touched import is_noting, note_touched
 from dicomweb_server.interfaces.index import Origin
 from dicomweb_server.interfaces.requests import Touched
@@ -137,7 +138,7 @@ def store(study_uid: str | None) -> Response:
     body.check_length()
     media_type = _media_type()
     accepted = choose_text(_ANSWERS)
-    body.set_timeout()
+    set_timeout()
     batch = current_context().services.ingest.batch(_origin(), study_uid, current_scope())
     try:
         lost = _receive(batch, media_type)

@@ -12,6 +12,7 @@ from dicomweb_server.dicom import STANDARD
 from dicomweb_server.dicom.xml_model import to_native_xml
 from dicomweb_server.http.answers import TextForm
 from dicomweb_server.http.errors import error_answer
+from dicomweb_server.http.resources import base
 from dicomweb_server.http.warning import warn
 from dicomweb_server.ps318.media_types import DICOM_XML
 from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
@@ -24,7 +25,6 @@ from dicomweb_server.ps318.store_response import (
     StoreResponse,
 )
 from dicomweb_server.services.ingest import Ingested
-from dicomweb_server.web.resources import base
 
 log = logging.getLogger("dicomweb_server.web.store")
 

@@ -13,6 +13,16 @@ from dicomweb_server.http.access import current_context
 from dicomweb_server.http.answers import choose, ranged_answer, stream_answer
 from dicomweb_server.http.conditions import not_modified, with_etag
 from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.resources import (
+    base,
+    located,
+    note,
+    patients,
+    resource_of,
+    tag_of_records,
+    tag_of_version,
+)
+from dicomweb_server.http.silence import set_timeout
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.ps318.accept import Offer
 from dicomweb_server.ps318.errors import NotAcceptable
@@ -25,17 +35,8 @@ from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services import Services, blobs
 from dicomweb_server.services.bulk import BulkService, BulkValue
-from dicomweb_server.web import body, pixel_values
+from dicomweb_server.web import pixel_values
 from dicomweb_server.web.pixel_values import Form, PixelParts, form_of
-from dicomweb_server.web.resources import (
-    base,
-    located,
-    note,
-    patients,
-    resource_of,
-    tag_of_records,
-    tag_of_version,
-)
 
 
 def bulk(resource: Resource, path: str) -> Response:
@@ -56,7 +57,7 @@ def bulk(resource: Resource, path: str) -> Response:
     # A range is of one value: multipart has none.
     offers = [one, many] if "HTTP_RANGE" in request.environ else [many, one]
     multipart = choose(offers).offer.multipart
-    body.set_timeout()
+    set_timeout()
     form = "parts" if multipart else "one"
     etag = f"{value.record.row:x}-{value.record.blob.key[-32:]}-{value.parts[0][0]:x}-{form}"
     cached = not_modified(etag, weak=multipart)
@@ -80,7 +81,7 @@ def _pixels_value(record: InstanceRecord, path: str) -> Response:
     image = service.image(record)
     if image is None:
         raise HttpError(404, f"the instance {record.sop_uid} has no value at {path} any more")
-    body.set_timeout()
+    set_timeout()
     return pixel_values.value(service, record, image, path)
 
 
@@ -114,7 +115,7 @@ def bulk_data(resource: Resource) -> Response:
     cached = not_modified(etag, weak=True)
     if cached is not None:
         return located(cached, location)
-    body.set_timeout()
+    set_timeout()
     encoder = MultipartEncoder()
     parts = PixelParts(services.frames, encoder, base(), forms)
     value = first[1]
@@ -176,7 +177,7 @@ def pixel_data(resource: Resource) -> Response:
     cached = not_modified(etag, weak=True)
     if cached is not None:
         return located(cached, location)
-    body.set_timeout()
+    set_timeout()
     encoder = MultipartEncoder()
     pieces = _frames(current_context().services, encoder, found, base())
     answer = stream_answer(pieces, encoder.content_type(next(iter(offers))))

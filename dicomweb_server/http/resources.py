@@ -75,3 +75,19 @@ def note(resource: Resource, records: Iterable[InstanceRecord]) -> None:
         for patient_id in sorted({record.patient_id for record in records}):
             uids = (resource.study, resource.series or "", resource.instance or "")
             note_touched(Touched(*uids, patient_id))
+
+
+def the_one(resource: Resource) -> InstanceRecord:
+    """The one instance that a resource names; raises `HttpError` when there is none, or several."""
+    found = list(current_context().services.retrieve.records(resource, g.scope))
+    if not found:
+        raise missing(resource)
+    note(resource, found)
+    if len(found) > 1:
+        raise several(resource.instance or "", found)
+    return found[0]
+
+
+def several(instance: str, found: Iterable[InstanceRecord]) -> HttpError:
+    """What to raise when one SOP Instance UID names the instances of several patients."""
+    return HttpError(409, f"{patients(found)} have an instance {instance} each; which is meant?")

@@ -1,0 +1,98 @@
+"""One instance as something to look at (PS3.18 8.7.4): a picture, a video, a document, a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from flask import Response
+
+from dicomweb_server.dicom import DicomError, NoSuchFrame
+from dicomweb_server.http.access import current_context
+from dicomweb_server.http.answers import ranged_answer
+from dicomweb_server.http.conditions import not_modified
+from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.resources import tag_of_records
+from dicomweb_server.http.silence import set_timeout
+from dicomweb_server.imaging import View
+from dicomweb_server.interfaces.index import InstanceRecord
+from dicomweb_server.ps318.errors import BadRequest
+from dicomweb_server.services.frames import StoredImage
+from dicomweb_server.services.presentable import Presentable
+from dicomweb_server.services.rendering import Asked
+
+
+def single_picture(
+    record: InstanceRecord,
+    image: StoredImage,
+    numbers: Sequence[int] | None,
+    view: View,
+    media_type: str,
+    quality: int,
+) -> Response:
+    """Frames as one file; without `numbers` the first, or all where the media type is animated."""
+    if numbers is None:
+        animated = current_context().services.render.animated
+        last = image.pixels.number_of_frames if media_type in animated else 1
+        numbers = range(1, last + 1)
+    asked = in_type(Asked(view, media_type, quality), media_type)
+    etag = tag_of_records([record], repr((list(numbers), False, asked)))
+    cached = not_modified(etag)
+    if cached is not None:
+        return cached
+    set_timeout()
+    return picture_answer(rendered_frames(record, image, numbers, asked), media_type, etag)
+
+
+def in_type(asked: Asked, media_type: str) -> Asked:
+    """The same in a media type; raises `BadRequest` if that cannot hold what is asked for."""
+    deep = current_context().services.render.deep
+    if asked.view.deep and media_type not in deep:
+        raise BadRequest(
+            f"bitdepth=16 is not possible in {media_type}; possible is it in "
+            f"{', '.join(sorted(deep))}"
+        )
+    return replace(asked, media_type=media_type)
+
+
+def check_numbers(image: StoredImage, numbers: Sequence[int]) -> None:
+    """Raise `HttpError` (404) if a frame is not there."""
+    try:
+        for number in numbers:
+            image.pixels.frame(number)
+    except NoSuchFrame as error:
+        raise HttpError(404, str(error)) from error
+
+
+def rendered_frames(
+    record: InstanceRecord, image: StoredImage, numbers: Sequence[int], asked: Asked
+) -> bytes:
+    """Frames as one file; raises `HttpError` (404) if one is not there, or `DicomError`."""
+    check_numbers(image, numbers)
+    return current_context().services.render.render(record, image, numbers, asked)
+
+
+def picture_answer(data: bytes, media_type: str, etag: str) -> Response:
+    """A file that is in memory, or a range of it."""
+    return ranged_answer(
+        lambda offset, length: iter((data[offset : offset + length],)), len(data), media_type, etag
+    )
+
+
+def presentable_answer(record: InstanceRecord, chosen: Presentable) -> Response:
+    """A video or document as it is stored, or a report as text; raises `HttpError` (406)."""
+    etag = tag_of_records([record], "rendered", chosen.media_type)
+    cached = not_modified(etag)
+    if cached is not None:
+        return cached
+    set_timeout()
+    try:
+        content = chosen.open()
+    except DicomError as error:
+        raise HttpError(406, str(error)) from error
+    answer = ranged_answer(content.read, content.size, chosen.content_type, etag)
+    # What a stranger stored must not run as a page of this server.
+    answer.headers["Content-Security-Policy"] = (
+        "sandbox; default-src 'none'; style-src 'unsafe-inline'"
+    )
+    return answer
