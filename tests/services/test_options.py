@@ -122,6 +122,7 @@ HONOURED = {
     *("MaximumStorageSize", "MaximumPatientCount", "MaximumStorageMode"),
     *("SslEnabled", "SslCertificate", "SslVerifyPeers", "SslTrustedClientCertificates"),
     *("SslMinimumProtocolVersion", "SslCiphersAccepted"),
+    *("EnableWado", "WadoRoot"),
 }
 
 
