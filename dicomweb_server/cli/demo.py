@@ -131,16 +131,21 @@ def _show(base: str) -> None:
     click.echo(f"WADO-RS   its file came back, {len(dicom)} bytes, byte-identical: {same}")
     if not same:
         raise click.ClickException("the file that came back differs from the one that was stored")
+    picture = _get(f"{url}/rendered", "image/png")
+    click.echo(f"WADO-RS   rendered as PNG: {len(picture)} bytes")
     study = url.split("/series/")[0]
     click.echo("\nOpen or curl:")
-    for address in (f"{base}studies", f"{study}/series", f"{study}/metadata", f"{url}/metadata"):
+    for address in (
+        *(f"{base}studies", f"{study}/series", f"{study}/metadata", f"{url}/metadata"),
+        *(f"{url}/rendered", f"{study}/thumbnail"),
+    ):
         click.echo(f"  {address}")
 
 
 @click.command()
 @click.option("--once", is_flag=True, help="Stop when everything was shown.")
 def demo(once: bool) -> None:
-    """Start a server, store real files, find and retrieve them."""
+    """Start a server, store real files, find, retrieve and render them."""
     port = _free_port(_PORT)
     with ending_like_ctrl_c(), _server(port) as process:
         _show(f"http://127.0.0.1:{port}/dicom-web/")

@@ -92,6 +92,8 @@ def _jpeg_header(seen: _Jpeg, scan: bytes, place: tuple[int, int], what: str) ->
     if len(seen.frame) < 6 or len(seen.frame) < 6 + 3 * seen.frame[5] or len(scan) < 4:
         raise DicomError(f"The {what} has no whole frame header (SOF) before its first scan.")
     precision, rows, columns, samples = unpack_from(">BHHB", seen.frame)
+    if not samples:
+        raise DicomError(f"The {what} has no components; possible are 1 and more.")
     components = [seen.frame[6 + 3 * n : 9 + 3 * n] for n in range(samples)]
     return ImageHeader(
         rows,

@@ -1,10 +1,11 @@
-"""Frames as arrays: what a pixel means, and how it is shown. No I/O, no Flask."""
+"""Frames as arrays: what a pixel means, and how it is shown. No I/O, no Flask.
 
-from .grey import choose_window
+`render` stands in `dicomweb_server.imaging.rendering`, which only processes that render need.
+"""
+
 from .header import Header, bulk_values
 from .image import Image, ImageFormat, MissingAttributes
 from .native import pack, unpack
-from .rendering import icc_profile, render
 from .view import View, ViewError, Viewport, Window
 
 __all__ = [
@@ -17,9 +18,6 @@ __all__ = [
     "Viewport",
     "Window",
     "bulk_values",
-    "choose_window",
-    "icc_profile",
     "pack",
-    "render",
     "unpack",
 ]

@@ -6,13 +6,15 @@ from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
-from .header import Header, text, values
+from .fonts import Font, font_of, writable
+from .header import Header, values
 from .image import Pixels
 from .view import View
 
 _LONGEST = 60
+_LINE = 1.25
 _PATIENT = (("", "00100020"), ("", "00100030"), ("", "00100040"))
 _TECHNIQUE = (
     ("", "00080060"),
@@ -37,14 +39,14 @@ def annotate(pixels: Pixels, header: Header, how: View) -> Pixels:
         return pixels
     rows, columns = pixels.shape[:2]
     size = max(8, min(rows, columns) // 32)
-    font = ImageFont.load_default(size)
+    font = font_of(size)
     white, black = (Pillow.new("L", (columns, rows)) for _ in range(2))
     if "patient" in how.annotation:
-        lines = "\n".join(_patient(header))
-        _write(white, black, lines, (size // 2, size // 2), "la", font)
+        _write(white, black, _patient(header), size // 2, size, font)
     if "technique" in how.annotation:
-        lines = "\n".join(_lines(header, _TECHNIQUE))
-        _write(white, black, lines, (size // 2, rows - size // 2), "ld", font)
+        lines = _lines(header, _TECHNIQUE)
+        top = rows - size // 2 - round(len(lines) * size * _LINE)
+        _write(white, black, lines, top, size, font)
     return _blend(pixels, np.asarray(white), np.asarray(black))
 
 
@@ -58,22 +60,33 @@ def _patient(header: Header) -> list[str]:
 
 
 def _lines(header: Header, wanted: Iterable[tuple[str, str]]) -> list[str]:
-    found = ((before, text(header.attributes, tag)) for before, tag in wanted)
-    return [(before + value)[:_LONGEST] for before, value in found if value]
+    found = ((before, values(header.attributes, tag)[:1]) for before, tag in wanted)
+    return [(before + _plain(value[0]))[:_LONGEST] for before, value in found if value]
+
+
+def _plain(value: object) -> str:
+    """A value as people write it: "004.000000E+03" is 4000."""
+    text = str(value).strip()
+    if "." not in text and "E" not in text.upper():
+        return text
+    try:
+        return f"{float(text):.7g}"
+    except ValueError:
+        return text
 
 
 def _write(
-    white: Pillow.Image,
-    black: Pillow.Image,
-    lines: str,
-    place: tuple[int, int],
-    anchor: str,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    white: Pillow.Image, black: Pillow.Image, lines: list[str], top: int, size: int, font: Font
 ) -> None:
-    width = max(1, white.height // 300)
-    for mask, stroke in ((black, width), (white, 0)):
+    """Lines one by one: Pillow moves those of several by the width of their border."""
+    border = max(1, white.height // 300)
+    for mask, stroke in ((black, border), (white, 0)):
         draw = ImageDraw.Draw(mask)
-        draw.multiline_text(place, lines, fill=255, font=font, anchor=anchor, stroke_width=stroke)
+        for number, line in enumerate(lines):
+            place = (size // 2, top + round(number * size * _LINE))
+            draw.text(
+                place, writable(line, font), fill=255, font=font, anchor="la", stroke_width=stroke
+            )
 
 
 def _blend(pixels: Pixels, white: Pixels, black: Pixels) -> Pixels:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ FLOAT_PIXEL_DATA = "7FE00008"
 DOUBLE_FLOAT_PIXEL_DATA = "7FE00009"
 _WORDS = {1: "u1", 8: "u1", 16: "u2", 32: "u4", 64: "u8"}
 _HALVED = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422"})
+_OF_BIT_STREAMS = frozenset({*_HALVED, "YBR_PARTIAL_420", "YBR_RCT", "YBR_ICT", "XYB"})
 
 Pixels = NDArray[Any]
 
@@ -122,6 +123,13 @@ class ImageFormat:
     def is_halved(self) -> bool:
         """Whether two pixels share their colour (PS3.3 C.7.6.3.1.2)."""
         return self.samples == 3 and self.photometric in _HALVED
+
+    @property
+    def decoded(self) -> ImageFormat:
+        """Of frames out of a bit stream: colours that only such have are RGB (C.7.6.3.1.2)."""
+        if self.photometric in _OF_BIT_STREAMS:
+            return replace(self, photometric="RGB", planar=0)
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,12 @@ def descriptor(attributes: Attributes, tag: str, *, signed: bool) -> tuple[int, 
         LutError: there is none.
     """
     found = values(attributes, tag)
-    if len(found) != 3 or not all(isinstance(value, int) for value in found):
-        raise LutError(f"The descriptor ({tag[:4]},{tag[4:]}) of a LUT is {found}, not 3 numbers.")
+    possible = all(isinstance(value, int) and abs(value) <= 0xFFFF for value in found)
+    if len(found) != 3 or not possible:
+        raise LutError(
+            f"The descriptor ({tag[:4]},{tag[4:]}) of a LUT is {str(found)[:99]}, "
+            "not 3 numbers of 16 bits."
+        )
     count, first, bits = found
     if signed and first > 32767:
         first -= 65536

@@ -33,7 +33,7 @@ def burn(pixels: Pixels, image: Image, header: Header) -> Pixels:
     for group in groups:
         plane = overlay_plane(group, image, header)
         if plane is not None:
-            _place(drawn, *plane, white)
+            drawn[on_frame(*plane, *pixels.shape[:2])] = white
     return drawn
 
 
@@ -95,11 +95,13 @@ def _embedded(group: str, image: Image, header: Header) -> Plane:
     return plane
 
 
-def _place(drawn: Pixels, plane: Plane, row: int, column: int, white: int) -> None:
-    """Draws what of a plane lies on the frame."""
-    rows, columns = drawn.shape[:2]
+def on_frame(plane: Plane, row: int, column: int, rows: int, columns: int) -> Plane:
+    """A plane as a mask of the size of a frame: what lies outside is left out."""
+    mask = np.zeros((rows, columns), bool)
     top, left = max(row, 0), max(column, 0)
     bottom, right = min(row + plane.shape[0], rows), min(column + plane.shape[1], columns)
     if top < bottom and left < right:
-        part = plane[top - row : bottom - row, left - column : right - column]
-        drawn[top:bottom, left:right][part] = white
+        mask[top:bottom, left:right] = plane[
+            top - row : bottom - row, left - column : right - column
+        ]
+    return mask

@@ -63,13 +63,19 @@ def icc_profile(
 def _shown(image: Image, header: Header, how: View) -> Pixels:
     """Grey or RGB, in the size of the frame."""
     form = image.format
-    if form.samples == 1 and form.photometric == "PALETTE COLOR":
-        table, _ = palette_table(header, form)
-        return look_up(table, image.pixels, form)
     if form.samples == 1 and form.photometric in _GREY:
         if is_supplemental(header) and not form.is_float and form.stored <= 16:
             return _supplemental(image, header, how)
         return show_grey(image, transformation_of(image, header, how))
+    return colours(image, header)
+
+
+def colours(image: Image, header: Header) -> Pixels:
+    """RGB as uint8 of a frame of 3 samples or of PALETTE COLOR, in the size of the frame."""
+    form = image.format
+    if form.samples == 1 and form.photometric == "PALETTE COLOR":
+        table, _ = palette_table(header, form)
+        return look_up(table, image.pixels, form)
     return to_rgb(image)
 
 

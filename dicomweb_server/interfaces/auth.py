@@ -75,8 +75,8 @@ class Scope:
     so one on an attribute of a series or instance is fulfilled by any child; it MUST be one that
     the index `answers` at the study level, and no two of a set may look into the same sequence,
     since an index cannot tell whether the same item fulfils both. A study is inside as a whole,
-    unless `series` names those that are: then its other series are not there, though what is told
-    of the study itself (counts, modalities) stays true of all of it.
+    unless `series` names those that are: then its other series are not there, nor in what is told
+    of the study itself (counts, modalities).
     """
 
     everything: bool
@@ -119,10 +119,6 @@ class Scope:
             return False
         own = {**attributes, **_computed(attributes)}
         return any(all_match(conditions, own) for conditions in self.any_of)
-
-    def of_series(self) -> Conditions:
-        """What instances must fulfil beyond belonging to a study that is inside."""
-        return (_series_condition(self.series),) if self.series else ()
 
 
 def _series_condition(series: tuple[str, ...]) -> Condition:

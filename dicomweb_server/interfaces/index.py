@@ -128,9 +128,9 @@ class InstanceRecord:
 class Found:
     """One match of a search.
 
-    `answer` is the JSON object with the default attributes of its level (PS3.18 10.6.3.3), in
-    which a raw byte 0x1F stands for the base URL. `attributes` are JSON objects with everything
-    else that the index has ready: of the levels above first, later ones win.
+    `answer` is the JSON object with the default attributes of its level (PS3.18 10.6.3.3) and no
+    others, in which a raw byte 0x1F stands for the base URL. `attributes` are JSON objects with
+    everything else that the index has ready: of the levels above first, later ones win.
     """
 
     row: int
@@ -240,7 +240,9 @@ class Index(Provider, ABC):
         """Matches in a stable order, from `query.offset`, at most `query.limit`.
 
         Only conditions that `answers` accepts MAY be in the query. `attributes` asks for
-        `Found.attributes`.
+        `Found.attributes`. What is told of a match, and whatever it is found by, MUST be of what
+        lies inside of the scope: a patient's other studies are not there, nor a study's other
+        series if the scope names some.
         """
 
     @abstractmethod
@@ -260,12 +262,18 @@ class Index(Provider, ABC):
 
     @abstractmethod
     def representative(
-        self, level: QueryLevel, row: int, conditions: Sequence[Condition] = ()
+        self,
+        level: QueryLevel,
+        row: int,
+        conditions: Sequence[Condition] = (),
+        *,
+        scope: Scope,
     ) -> bytes:
         """The header of one instance of a match: the same one every time.
 
-        One that fulfils the conditions on attributes of lower levels, so that an answer shows
-        why it is one. Conditions that `answers` refuses are not given.
+        One that lies inside of the scope, and fulfils the conditions on attributes of lower
+        levels, so that an answer shows why it is one. Conditions that `answers` refuses are not
+        given.
         """
 
     # --- retrieving ------------------------------------------------------------------------

@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+from dicomweb_server.dicom import DicomError
 from dicomweb_server.imaging.image import Pixels
 from dicomweb_server.interfaces.provider import Provider
+
+
+class RendererError(DicomError):
+    """Frames cannot be written as a media type; the message says why, to the client too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +23,7 @@ class Rendering:
     Attributes:
         quality: 1 to 100, where the media type knows one.
         seconds_per_frame: of an animation.
-        icc_profile: to embed; b"" for none.
+        icc_profile: that colours are of, to embed; b"" for none. Only beside colour frames.
     """
 
     quality: int = 90
@@ -29,7 +34,8 @@ class Rendering:
 class Renderer(Provider, ABC):
     """Writes images of some media types.
 
-    It runs in helper processes, like a `Codec`: MUST need nothing but its settings.
+    It runs in helper processes, like a `Codec`: MUST need nothing but its settings, and the module
+    of the class SHOULD import libraries only where they are used.
     """
 
     media_types: ClassVar[tuple[str, ...]] = ()
@@ -54,4 +60,9 @@ class Renderer(Provider, ABC):
         Args:
             frames: uint8 of shape (rows, columns) or (rows, columns, 3), or uint16 of shape (rows,
                 columns) for a media type of `deep`; more than one only for one of `animated`.
+                All are of one shape. MUST be taken one by one: there may be thousands.
+
+        Raises:
+            RendererError: there is no frame, the media type is none of `media_types`, or it holds
+                no frames of that size, number or depth.
         """

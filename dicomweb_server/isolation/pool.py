@@ -186,14 +186,15 @@ class Pool(Runner):
         with contextlib.suppress(IndexError):
             return self._idle.pop()
         with self._lock:
-            if self._template is None:
-                self._template = _Template(self._start)
-            try:
-                return self._template.fork(self._limits.memory)
-            except (OSError, EOFError) as error:
+            # Somebody may have ended the template: then there is a new one.
+            for _ in range(2):
+                if self._template is None:
+                    self._template = _Template(self._start)
+                with contextlib.suppress(OSError, EOFError):
+                    return self._template.fork(self._limits.memory)
                 self._template.close()
                 self._template = None
-                raise IsolationError("the process that helpers come from is gone") from error
+        raise IsolationError("the process that helpers come from is gone")
 
     def _give_up(self, helper: _Helper) -> None:
         helper.close()

@@ -15,11 +15,9 @@ from dicomweb_server.imaging import (
     View,
     Viewport,
     Window,
-    icc_profile,
     pack,
     unpack,
 )
-from dicomweb_server.imaging import render as show
 from dicomweb_server.imaging.image import Pixels
 from dicomweb_server.interfaces.codecs import Codec, CodecError
 from dicomweb_server.interfaces.renderers import Renderer, Rendering
@@ -111,10 +109,24 @@ def transcode(tools: Toolbox, arguments: Mapping[str, Any], blobs: Blobs) -> Res
 
 
 def render(tools: Toolbox, arguments: Mapping[str, Any], blobs: Blobs) -> Result:
-    """Frames as an image file: the header comes first, then its bulk values, then the frames."""
+    """Frames as an image file.
+
+    The header comes first, then that of the presentation state if there is one, then the bulk
+    values of both, then the frames.
+    """
+    # Only here: the server itself needs none of it.
+    from dicomweb_server.imaging.presentation import present
+    from dicomweb_server.imaging.rendering import icc_profile
+    from dicomweb_server.imaging.rendering import render as show
+
     attributes = _attributes(blobs[0])
-    paths = arguments["paths"]
-    values = dict(zip(paths, blobs[1 : 1 + len(paths)], strict=True))
+    paths, of_state = arguments["paths"], arguments["paths_of_state"]
+    headers = 1 if of_state is None else 2
+    state = None if of_state is None else _attributes(blobs[1])
+    behind = headers + len(paths)
+    values = dict(zip(paths, blobs[headers:behind], strict=True))
+    first_frame = behind + len(of_state or ())
+    values_of_state = dict(zip(of_state or (), blobs[behind:first_frame], strict=True))
     how = view_of(arguments["view"])
     source = Source.of(arguments["source"])
     numbers = arguments["numbers"]
@@ -123,9 +135,14 @@ def render(tools: Toolbox, arguments: Mapping[str, Any], blobs: Blobs) -> Result
 
     def frames() -> Iterator[Pixels]:
         nonlocal profile
-        for place, number in enumerate(numbers, 1 + len(paths)):
-            image = source.image(tools, blobs[place], reduce)
-            shown = show(image, attributes, number, how, values.__getitem__)
+        for place, number in enumerate(numbers, first_frame):
+            image = source.image(tools, blobs[place], 0 if state is not None else reduce)
+            load = values.__getitem__
+            if state is None:
+                shown = show(image, attributes, number, how, load)
+            else:
+                theirs = values_of_state.__getitem__
+                shown = present(image, attributes, number, state, how, load, theirs)
             profile = icc_profile(shown, attributes, number, how, values.__getitem__)
             yield shown
 

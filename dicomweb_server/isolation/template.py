@@ -47,6 +47,7 @@ def build(described: Mapping[str, Any], config: Config) -> Any:
 
 def toolbox(described: Mapping[str, Sequence[Any]], values: Mapping[str, Any]) -> Toolbox:
     """Codecs and renderers from their descriptions and the values of their options."""
+    importlib.import_module("dicomweb_server.imaging.presentation")
     config = Config(values, {}, Path.cwd())
     codecs = [build(each, config) for each in described["codecs"]]
     renderers = [build(each, config) for each in described["renderers"]]

@@ -36,6 +36,13 @@ NUMBER_OF_SERIES_RELATED_INSTANCES = "00201209"
 AVAILABLE_TRANSFER_SYNTAX_UID = "00083002"
 INSTANCE_NUMBER = "00200013"
 
+PATIENT_COUNTS = (
+    NUMBER_OF_PATIENT_RELATED_STUDIES,
+    NUMBER_OF_PATIENT_RELATED_SERIES,
+    NUMBER_OF_PATIENT_RELATED_INSTANCES,
+)
+"""What is computed for a patient (PS3.4 table C.6-1)."""
+
 UTF8 = {"vr": "CS", "Value": ["ISO_IR 192"]}
 """SpecificCharacterSet of everything that is made here."""
 

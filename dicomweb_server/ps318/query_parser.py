@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final, Protocol
 
+from dicomweb_server.ps318.attributes import PATIENT_COUNTS
 from dicomweb_server.ps318.combining import combined
 from dicomweb_server.ps318.errors import BadRequest
 from dicomweb_server.ps318.predicate_parser import MatchingRules, parse_predicate
@@ -46,6 +47,7 @@ class AttributeDictionary(Protocol):
 class _Draft:
     """What has been read so far; the last of equal keys wins."""
 
+    level: QueryLevel = QueryLevel.STUDY
     conditions: dict[tuple[str, ...], Match] = field(default_factory=dict)
     include: dict[str, None] = field(default_factory=dict)
     include_all: bool = False
@@ -76,7 +78,7 @@ def parse_query(
     """
     if keywords is None:
         keywords = getattr(dictionary, "keywords", ())
-    draft = _Draft()
+    draft = _Draft(QueryLevel(level))
     for key, value in pairs:
         if key.strip() in _FLAGS:
             draft.flags[key.strip()] = _truth(key.strip(), value)
@@ -87,7 +89,7 @@ def parse_query(
         if key.strip() and key.strip() not in _FLAGS:
             _read(draft, key.strip(), value, dictionary, rules, keywords)
     return Query(
-        QueryLevel(level),
+        draft.level,
         combined(draft.conditions, dictionary),
         IncludeFields(tuple(draft.include), draft.include_all),
         draft.limit,
@@ -127,12 +129,17 @@ def _read(
         _read_include_field(draft, value, dictionary)
     elif key not in _FOREIGN:
         path = _attribute_path(key, dictionary, keywords)
-        if path is None:
+        if path is None or _is_of_others(path, draft.level):
             draft.ignored[key] = None
         elif path != _CHARACTER_SET:
             # PS3.6 leaves some open, as in "US or SS": for matching the first will do
             vr = dictionary.vr(path[-1]).partition(" or ")[0]
             _read_match(draft, Match(path, vr, parse_predicate(key, vr, value, rules)))
+
+
+def _is_of_others(path: tuple[str, ...], level: QueryLevel) -> bool:
+    """Whether only patients have the attribute, which no table of 10.6 names for other levels."""
+    return level is not QueryLevel.PATIENT and path[0] in PATIENT_COUNTS
 
 
 def _read_match(draft: _Draft, match: Match) -> None:

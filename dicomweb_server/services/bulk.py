@@ -28,11 +28,15 @@ from dicomweb_server.services.storages import Storages
 
 @dataclass(frozen=True, slots=True)
 class BulkValue:
-    """One value: `parts` are the byte ranges that make it up; several for encapsulated data."""
+    """One value: `parts` are the byte ranges that make it up.
+
+    `compressed`: it is encapsulated Pixel Data, which go out as `pixel_values` says.
+    """
 
     record: InstanceRecord
     parts: tuple[tuple[int, int], ...]
     word: int = 1
+    compressed: bool = False
 
     @property
     def size(self) -> int:
@@ -92,8 +96,8 @@ class BulkService:
         if details.pixel_data is not None:
             pixels = PixelData.from_bytes(details.pixel_data)
             if pixels.encapsulated and pixels.tag.lower() == path:
-                table = pixels.offset_table
-                return BulkValue(record, (tuple(table), *map(tuple, pixels.fragments)))  # type: ignore[arg-type]
+                ranges = tuple((part.offset, part.length) for part in pixels.fragments)
+                return BulkValue(record, ranges, compressed=True)
         for known, vr, offset, length in details.located:
             if known == path:
                 return BulkValue(record, ((offset, length),), _word(record, vr))

@@ -164,7 +164,7 @@ class FrameService:
         if image.is_video or not (image.is_native or self.decodes(image.transfer_syntax)):
             return ()
         try:
-            form = image.form
+            form = image.form if image.is_native else image.form.decoded
         except DicomError:
             return ()
         native = () if image.is_native else (_NATIVE,)

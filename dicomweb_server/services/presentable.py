@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dicomweb_server.dicom import load_header
-from dicomweb_server.dicom.instance import first_text
+from dicomweb_server.dicom.instance import first_number, first_text
 from dicomweb_server.interfaces.index import Index, InstanceRecord
 from dicomweb_server.ps318.media_types import media_type_of, parse_or_none
 from dicomweb_server.services import blobs
@@ -14,7 +14,7 @@ from dicomweb_server.services.bulk import BulkService
 from dicomweb_server.services.frames import FrameService, StoredImage
 from dicomweb_server.services.reports import is_report, report_html, report_text
 
-_DOCUMENT, _TYPE = "00420011", "00420012"
+_DOCUMENT, _TYPE, _LENGTH = "00420011", "00420012", "00420015"
 _SAFE = frozenset(
     {"application/pdf", "text/xml", "application/xml", "model/stl", "model/obj", "model/mtl"}
 )
@@ -66,7 +66,8 @@ class PresentableService:
                 Presentable("text/html", html, "utf-8"),
                 Presentable("text/plain", text, "utf-8"),
             )
-        return self._document(record, first_text(attributes, _TYPE))
+        length = first_number(attributes, _LENGTH)
+        return self._document(record, first_text(attributes, _TYPE), length)
 
     def label(self, record: InstanceRecord) -> str:
         """A word of a few letters for what an instance is."""
@@ -96,7 +97,9 @@ class PresentableService:
         size = sum(part.length for part in parts)
         return (Presentable(media_type, lambda: Content(size, read)),)
 
-    def _document(self, record: InstanceRecord, told: str) -> Sequence[Presentable]:
+    def _document(
+        self, record: InstanceRecord, told: str, length: int | None
+    ) -> Sequence[Presentable]:
         parsed = parse_or_none(told) if told else None
         value = self.bulk.value(record, _DOCUMENT)
         if parsed is None or value is None:
@@ -104,7 +107,9 @@ class PresentableService:
         # Others could be scripts in the name of this server.
         media_type = parsed.essence if parsed.essence in _SAFE else "application/octet-stream"
         read = self.bulk.read(value)
-        content = Content(value.size, lambda offset, count: blobs.stream_range(read, offset, count))
+        # A byte of padding is none of the document.
+        size = value.size - 1 if length == value.size - 1 else value.size
+        content = Content(size, lambda offset, count: blobs.stream_range(read, offset, count))
         return (Presentable(media_type, lambda: content),)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from dicomweb_server.dicom import DicomError
+from dicomweb_server.dicom import DicomError, load_header
 from dicomweb_server.dicom.instance import first_text
 from dicomweb_server.imaging import View, Window, bulk_values, pack
-from dicomweb_server.imaging.icons import icon
+from dicomweb_server.imaging.cine import seconds_per_frame
 from dicomweb_server.imaging.view import DefaultWindow
 from dicomweb_server.interfaces.index import Index, InstanceRecord
 from dicomweb_server.interfaces.renderers import Renderer
@@ -21,7 +21,6 @@ from dicomweb_server.services.frames import FrameService, StoredImage
 MOST_FRAMES = 1000
 """Frames of one animation."""
 _MOST_TOGETHER = 256 << 20
-_FRAME_TIME, _FRAME_RATE, _CINE_RATE = "00181063", "00082144", "00180040"
 _MODALITIES = ("SR", "PR", "KO", "SEG", "RTSTRUCT", "RTPLAN", "REG", "DOC", "OT")
 """Of series that tell less of a study than those with its pictures."""
 
@@ -77,9 +76,16 @@ class RenderService:
         )
 
     def render(
-        self, record: InstanceRecord, image: StoredImage, numbers: Sequence[int], asked: Asked
+        self,
+        record: InstanceRecord,
+        image: StoredImage,
+        numbers: Sequence[int],
+        asked: Asked,
+        state: InstanceRecord | None = None,
     ) -> bytes:
         """A file with the frames; several only in a media type of `animated`.
+
+        `state`: a presentation state that they are shown by.
 
         Raises:
             NoSuchFrame: there is no such frame.
@@ -88,11 +94,21 @@ class RenderService:
         for number in numbers:
             image.pixels.frame(number)
         asked = replace(asked, view=replace(asked.view, default_window=self.default_window))
+        if state is not None:
+            # What is kept is deleted with the image, and must not outlive the state.
+            return self._made(record, image, numbers, asked, state)
         name = f"{list(numbers)} {asked}"
-        return self._frames.kept(image, name, lambda: self._made(record, image, numbers, asked))
+        return self._frames.kept(
+            image, name, lambda: self._made(record, image, numbers, asked, None)
+        )
 
     def _made(
-        self, record: InstanceRecord, image: StoredImage, numbers: Sequence[int], asked: Asked
+        self,
+        record: InstanceRecord,
+        image: StoredImage,
+        numbers: Sequence[int],
+        asked: Asked,
+        state: InstanceRecord | None,
     ) -> bytes:
         if not self.can_show(image):
             raise DicomError(
@@ -108,15 +124,28 @@ class RenderService:
             "source": source.as_document(),
             "numbers": list(numbers),
             "paths": paths,
+            "paths_of_state": None,
             "view": view | {"annotation": sorted(asked.view.annotation)},
             "media_type": asked.media_type,
             "quality": asked.quality,
-            "seconds": _seconds_per_frame(image),
+            "seconds": seconds_per_frame(image.attributes),
         }
+        headers = [orjson.dumps(image.attributes)]
         values = [load(path) for path in paths]
+        if state is not None:
+            attributes = self._header(state)
+            of_state = list(dict.fromkeys(bulk_values(attributes)))
+            arguments["paths_of_state"] = of_state
+            headers.append(orjson.dumps(attributes))
+            values += [self._load(state)(path) for path in of_state]
         frames = [self._frames.stored(image, number) for number in numbers]
-        header = orjson.dumps(image.attributes)
-        return self._frames.runner.run("render", arguments, header, *values, *frames)[1]
+        return self._frames.runner.run("render", arguments, *headers, *values, *frames)[1]
+
+    def _header(self, record: InstanceRecord) -> dict[str, Any]:
+        details = self._index.details(record.row)
+        if details is None:
+            raise DicomError("The presentation state is not there any more.")
+        return load_header(details.header)
 
     def _check(self, image: StoredImage, numbers: Sequence[int]) -> None:
         size = sum(self._frames.stored_size(image, number) for number in numbers)
@@ -128,12 +157,15 @@ class RenderService:
 
     def icon(self, label: str, asked: Asked) -> bytes:
         """A picture with a word, for what cannot be shown as a picture."""
+        from dicomweb_server.imaging.icons import icon
+
         image = icon(label)
         view = replace(asked.view, window=Window(128, 256, "linear-exact"), deep=False)
         arguments: dict[str, Any] = {
             "source": Source(image.format).as_document(),
             "numbers": [1],
             "paths": [],
+            "paths_of_state": None,
             "view": asdict(view) | {"annotation": []},
             "media_type": asked.media_type,
             "quality": asked.quality,
@@ -167,22 +199,3 @@ class RenderService:
         middle = best[1][len(best[1]) // 2]
         image = self._frames.image(middle)
         return None if image is None else (middle, image)
-
-
-def _seconds_per_frame(image: StoredImage) -> float:
-    """Of an animation: Frame Time, Recommended Display Frame Rate or Cine Rate, or a tenth."""
-    attributes = image.attributes
-    time = _number(attributes, _FRAME_TIME)
-    if time:
-        return min(max(time / 1000, 0.01), 10.0)
-    rate = _number(attributes, _FRAME_RATE) or _number(attributes, _CINE_RATE)
-    return min(max(1 / rate, 0.01), 10.0) if rate else 0.1
-
-
-def _number(attributes: Any, tag: str) -> float | None:
-    values = attributes.get(tag, {}).get("Value") or [0]
-    try:
-        number = float(values[0])
-    except (TypeError, ValueError):
-        return None
-    return number if number > 0 else None

@@ -122,7 +122,7 @@ class RetrieveService:
             return delivery, chain((next(content, b""),), content)
         except DicomError as error:
             if delivery.strict:
-                raise
+                raise DicomError(f"{error} It is stored as {record.transfer_syntax}.") from error
             log.warning("%s is sent as it is stored: %s", record.sop_uid, error)
             stored = Delivery(record, record.transfer_syntax, as_stored=True)
             return stored, blobs.stream(self.storages, record)

@@ -11,7 +11,6 @@ from typing import Any
 import orjson
 
 from dicomweb_server.dicom import TagDictionary, load_header
-from dicomweb_server.dicom.json_model import BASE
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import Found, Index
 from dicomweb_server.ps318 import attributes as sets
@@ -24,6 +23,7 @@ from dicomweb_server.ps318.query_model import (
     all_match,
     sharing_items,
 )
+from dicomweb_server.services.ready_texts import dump, joined, without_bulk
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class SearchService:
                 )
 
     def _sortable(self, level: QueryLevel) -> list[str]:
-        tags = self._main | sets.COUNTS
+        tags = self._main | sets.COUNTS | set(sets.PATIENT_COUNTS)
         return sorted(self._name(tag) for tag in tags if self._index.sorts(Order(tag), level))
 
     def _total(self, query: Query, scope: Scope) -> int:
@@ -140,6 +140,9 @@ class SearchService:
             found = self._index.search(query, scope, attributes=bool(extra) or query.include.all)
             if plain:
                 return [match.answer for match in found]
+            if not of_creators and _is_ready(query, extra):
+                tags = None if query.include.all else [tag.encode() for tag in extra]
+                return joined(found, tags)
             matches = [_Match(match, self._header_of(query, scope, match)) for match in found]
         return [self._edited(query, match, extra) for match in matches]
 
@@ -188,7 +191,7 @@ class SearchService:
             answer = self._everything(query.level, match) | answer
         else:
             answer |= self._wanted(query.level, match, extra)
-        return _dump(answer)
+        return dump(answer)
 
     def _wanted(self, level: QueryLevel, match: _Match, extra: Sequence[str]) -> dict[str, Any]:
         """Those of the extra attributes that the data has."""
@@ -200,7 +203,7 @@ class SearchService:
             # A private element says nothing without its creator (PS3.18 10.6.3.3).
             creators = {sets.creator_of(tag) for tag in found}
             found |= {tag: header[tag] for tag in creators if tag in header}
-        return {tag: _without_bulk(value) for tag, value in found.items()}
+        return {tag: without_bulk(value) for tag, value in found.items()}
 
     def _of_creators(self, query: Query, match: _Match) -> dict[str, Any]:
         """Private attributes that were searched by their creator, under the tags they have here."""
@@ -220,16 +223,25 @@ class SearchService:
         else:
             for text in match.found.attributes:
                 known |= orjson.loads(text)
-        return {tag: _without_bulk(value) for tag, value in known.items()}
+        return {tag: without_bulk(value) for tag, value in known.items()}
 
     def _header_of(self, query: Query, scope: Scope, match: Found) -> Callable[[], dict[str, Any]]:
         """Reads the header of a visible instance below a match that fulfils the query."""
 
         def read() -> dict[str, Any]:
-            conditions = (*query.conditions, *scope.of_series())
-            return load_header(self._index.representative(query.level, match.row, conditions))
+            level, conditions = query.level, query.conditions
+            return load_header(
+                self._index.representative(level, match.row, conditions, scope=scope)
+            )
 
         return read
+
+
+def _is_ready(query: Query, extra: Sequence[str]) -> bool:
+    """Whether the index has all that is asked for, if the data have it."""
+    if query.include.all:
+        return query.level is not QueryLevel.INSTANCE
+    return _KEPT_READY[query.level].issuperset(extra)
 
 
 def _ready(match: Found, tags: Sequence[str]) -> dict[str, Any]:
@@ -243,35 +255,14 @@ def _ready(match: Found, tags: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _dump(answer: dict[str, Any]) -> bytes:
-    """The JSON text, with the placeholder before the path of RetrieveURL again."""
-    if sets.RETRIEVE_URL in answer:  # a patient has none
-        path = orjson.dumps(answer[sets.RETRIEVE_URL]["Value"][0])
-        url = orjson.Fragment(b'"' + BASE + path[1:])
-        answer = answer | {sets.RETRIEVE_URL: {"vr": "UR", "Value": [url]}}
-    return orjson.dumps(answer, option=orjson.OPT_SORT_KEYS)
-
-
-def _without_bulk(value: Any) -> Any:
-    """An attribute as a search shows it: values that are not in the header are left out."""
-    if not isinstance(value, dict):
-        return value
-    if "BulkDataURI" in value:
-        return {"vr": value["vr"]}
-    if value.get("vr") == "SQ" and "Value" in value:
-        items = [
-            {tag: _without_bulk(inner) for tag, inner in item.items()} for item in value["Value"]
-        ]
-        return {"vr": "SQ", "Value": items}
-    return value
-
-
 def _defaults(level: QueryLevel) -> frozenset[str]:
     tags = {sets.SPECIFIC_CHARACTER_SET, sets.RETRIEVE_URL}
     if level is not QueryLevel.SERIES:
         tags.add(sets.INSTANCE_AVAILABILITY)
     for of_level in (*sets.PARENTS[level], level):
         tags |= sets.DEFAULT[of_level].keys()
+    if level is QueryLevel.PATIENT:
+        tags |= set(sets.PATIENT_COUNTS)
     if level is QueryLevel.STUDY:
         tags |= {sets.MODALITIES_IN_STUDY, sets.NUMBER_OF_STUDY_RELATED_SERIES}
         tags.add(sets.NUMBER_OF_STUDY_RELATED_INSTANCES)

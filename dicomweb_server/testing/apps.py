@@ -29,9 +29,10 @@ def temporary_app(
     """An application with its data below `folder`.
 
     `config` is what a configuration file would hold; `extensions` are (name, module or object)
-    pairs that need not be installed.
+    pairs that need not be installed. Frames are decoded in this process, which starts none, unless
+    `config` has CodecProcesses.
     """
-    raw = {"StorageDirectory": str(folder / "data")} | dict(config or {})
+    raw = {"StorageDirectory": str(folder / "data"), "CodecProcesses": 0} | dict(config or {})
     app = create_app(raw, extra=extensions)
     try:
         yield app

@@ -8,9 +8,12 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID
+
+from dicomweb_server.imaging import Image, pack
 
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -84,6 +87,34 @@ def make_instance(
     data_set = make_dataset(**attributes)
     if pixels is not None:
         data_set["PixelData"].VR = "OW" if transfer_syntax == IMPLICIT else "OB"
+    return write_dataset(data_set, transfer_syntax)
+
+
+def make_picture(
+    images: Sequence[Image], transfer_syntax: str = EXPLICIT, **attributes: Any
+) -> bytes:
+    """A file with native frames of one format."""
+    form = images[0].format
+    picture: dict[str, Any] = {
+        "SamplesPerPixel": form.samples,
+        "PhotometricInterpretation": form.photometric,
+        "Rows": form.rows,
+        "Columns": form.columns,
+        "BitsAllocated": form.allocated,
+        "BitsStored": form.stored,
+        "HighBit": form.high_bit,
+        "PixelRepresentation": int(form.signed),
+    }
+    if form.samples > 1:
+        picture["PlanarConfiguration"] = 0
+    if len(images) > 1:
+        picture["NumberOfFrames"] = len(images)
+    frames = b"".join(pack(image) for image in images)
+    big = transfer_syntax == BIG_ENDIAN and form.allocated == 16
+    pixels = np.frombuffer(frames, "<u2").byteswap().tobytes() if big else frames
+    data_set = make_dataset(**picture | attributes)
+    data_set.PixelData = pixels + b"\0" * (len(pixels) % 2)
+    data_set["PixelData"].VR = "OW" if form.allocated > 8 or transfer_syntax == IMPLICIT else "OB"
     return write_dataset(data_set, transfer_syntax)
 
 

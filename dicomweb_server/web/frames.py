@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from flask import Response
+from flask import Response, request
 
 from dicomweb_server.dicom.transfer_syntaxes import is_uid
 from dicomweb_server.http.access import current_context
@@ -28,6 +28,8 @@ from dicomweb_server.ps318.media_types import (
 from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 from dicomweb_server.ps318.paths import Resource, parse_frame_list
 from dicomweb_server.services.frames import FrameService, StoredImage
+
+_USUAL, _RANGED = (True, False), (False, True)
 
 
 def frames(resource: Resource, listed: str | None) -> Response:
@@ -90,15 +92,16 @@ def _form(service: FrameService, image: StoredImage, count: int) -> _Form:
     A client that takes anything gets what every client understands: native frames.
     """
     syntax = image.delivered_as
-    one = count == 1
-    stored = _offers((syntax,), one=one, as_stored=True)
+    # A range is of one value: multipart has none.
+    order = (True,) if count > 1 else _RANGED if "HTTP_RANGE" in request.environ else _USUAL
+    stored = _offers((syntax,), order, as_stored=True)
     try:
         match = choose(stored)
     except NotAcceptable:
         match = None
     if match is not None and (image.is_native or _is_meant(match)):
         return _Form(syntax, match.offer.multipart)
-    others = _offers(tuple(service.targets(image)), one=one, as_stored=False)
+    others = _offers(tuple(service.targets(image)), order, as_stored=False)
     match = choose((*others, *stored))
     syntaxes = match.offer.transfer_syntaxes
     chosen = next(iter(syntaxes)) if isinstance(syntaxes, frozenset) else syntax
@@ -112,26 +115,34 @@ def _is_meant(match: Match) -> bool:
     essence = match.media_range.essence
     if essence == "multipart/related":
         essence = match.media_range.get("type") or "*/*"
-    return "*" not in essence
+    return essence != "*/*"
 
 
 @lru_cache(maxsize=256)
-def _offers(syntaxes: tuple[str, ...], *, one: bool, as_stored: bool) -> tuple[Offer, ...]:
-    """Each syntax as multipart, and as a single part when one frame is asked for.
+def _offers(
+    syntaxes: tuple[str, ...], order: tuple[bool, ...], *, as_stored: bool
+) -> tuple[Offer, ...]:
+    """Each syntax as multipart, or not: in that order.
 
-    Where a media type has several syntaxes, its default comes first (PS3.18 8.7.3.3).
+    Where a media type has several syntaxes, its default comes first (PS3.18 8.7.3.3); for
+    `image/*` the media types that most clients know do.
     """
-    ordered = sorted(syntaxes, key=_not_default)
+    ordered = sorted(syntaxes, key=_rank)
     return tuple(
         Offer(media_type_of(uid), multipart, frozenset({uid}), as_stored)
         for uid in ordered
-        for multipart in ((True, False) if one else (True,))
+        for multipart in order
     )
 
 
-def _not_default(uid: str) -> tuple[bool, bool]:
+_KNOWN_BY_MOST = (OCTET_STREAM, "image/jpeg", "image/jp2", "image/jls")
+
+
+def _rank(uid: str) -> tuple[int, bool]:
     media_type = media_type_of(uid)
-    return media_type != OCTET_STREAM, DEFAULT_TRANSFER_SYNTAXES.get(media_type) != uid
+    known = media_type in _KNOWN_BY_MOST
+    place = _KNOWN_BY_MOST.index(media_type) if known else len(_KNOWN_BY_MOST)
+    return place, DEFAULT_TRANSFER_SYNTAXES.get(media_type) != uid
 
 
 def _answer(

@@ -83,5 +83,12 @@ def describe(context: ServerContext) -> dict[str, Any]:
             "ingest filters": [each.name for each in providers.ingest_filters.values()],
             "authenticators": [each.name for each in providers.authenticators],
             "authorizer": providers.authorizer.name,
+            "codecs": [each.name for each in providers.codecs],
+            "renderers": [each.name for each in providers.renderers],
+        },
+        "pixels": {
+            "decoded": sorted(set().union(*(each.decodes for each in providers.codecs))),
+            "encoded": sorted(set().union(*(each.encodes for each in providers.codecs))),
+            "rendered": [t for each in providers.renderers for t in each.media_types],
         },
     }

@@ -24,9 +24,11 @@ _MATCHES = ("application/dicom+json", _XML)
 _STORED = ("application/dicom+json", _XML, "application/dicom+xml")
 _STORABLE = ('multipart/related; type="application/dicom"', "application/dicom")
 _INSTANCES = (*_STORABLE, "application/zip")
-_VALUES = ('multipart/related; type="application/octet-stream"', "application/octet-stream")
-_PIXELS = (*_VALUES[:1], 'multipart/related; type="image/*"')
+_OCTETS = ('multipart/related; type="application/octet-stream"', "application/octet-stream")
+_PIXELS = (_OCTETS[0], 'multipart/related; type="image/*"')
 _FRAMES = (*_PIXELS, "application/octet-stream", "image/*")
+_ENCODED = (*_PIXELS, 'multipart/related; type="video/*"')
+_VALUES = (*_ENCODED, "application/octet-stream", "image/*", "video/*")
 _PICTURES = ("image/jpeg", "image/png", "image/gif", "image/webp", "image/jxl")
 _RENDERED = (
     *_PICTURES,
@@ -93,7 +95,7 @@ def _value_routes(routes: Blueprint) -> None:
     @routes.get("/studies/<study>/series/<series>/bulkdata")
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/bulkdata")
     @requires(Action.READ)
-    @describes("All bulk data", produces=_VALUES[:1], query=_ACCEPT)
+    @describes("All bulk data", produces=_ENCODED, query=_ACCEPT)
     def bulk_data(study: str, series: str | None = None, instance: str | None = None) -> Response:
         return values.bulk_data(Resource(study, series, instance))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from flask import Response, g, request
 
 from dicomweb_server.dicom import PixelData
+from dicomweb_server.dicom.transcode import CONVERTIBLE_SYNTAXES
 from dicomweb_server.http.access import current_context
 from dicomweb_server.http.answers import choose, ranged_answer, stream_answer
 from dicomweb_server.http.conditions import not_modified, with_etag
@@ -24,17 +25,18 @@ from dicomweb_server.http.resources import (
 from dicomweb_server.http.silence import set_timeout
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.ps318.accept import Offer
+from dicomweb_server.ps318.errors import NotAcceptable
 from dicomweb_server.ps318.media_types import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     OCTET_STREAM,
-    format_media_type,
-    is_video,
     media_type_of,
 )
 from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services import Services, blobs
 from dicomweb_server.services.bulk import BulkService, BulkValue
+from dicomweb_server.web import pixel_values
+from dicomweb_server.web.pixel_values import Form, PixelParts, form_of
 
 
 def bulk(resource: Resource, path: str) -> Response:
@@ -47,15 +49,17 @@ def bulk(resource: Resource, path: str) -> Response:
     if len(values) > 1:
         raise HttpError(409, f"{patients(v.record for v in values)} have it each")
     value = values[0]
+    located_at = resource.bulk(path.split("/"))
+    if value.compressed:
+        return located(_pixels_value(value.record, path), located_at)
     many = Offer(OCTET_STREAM, multipart=True)
-    one = [Offer(OCTET_STREAM)] if len(value.parts) == 1 else []
+    one = Offer(OCTET_STREAM)
     # A range is of one value: multipart has none.
-    offers = [*one, many] if "HTTP_RANGE" in request.environ else [many, *one]
+    offers = [one, many] if "HTTP_RANGE" in request.environ else [many, one]
     multipart = choose(offers).offer.multipart
     set_timeout()
     form = "parts" if multipart else "one"
     etag = f"{value.record.row:x}-{value.record.blob.key[-32:]}-{value.parts[0][0]:x}-{form}"
-    located_at = resource.bulk(path.split("/"))
     cached = not_modified(etag, weak=multipart)
     if cached is not None:
         return located(cached, located_at)
@@ -72,59 +76,86 @@ def bulk(resource: Resource, path: str) -> Response:
     return located(answer, located_at)
 
 
+def _pixels_value(record: InstanceRecord, path: str) -> Response:
+    service = current_context().services.frames
+    image = service.image(record)
+    if image is None:
+        raise HttpError(404, f"the instance {record.sop_uid} has no value at {path} any more")
+    set_timeout()
+    return pixel_values.value(service, record, image, path)
+
+
 def _bulk_parts(value: BulkValue, location: str) -> Response:
     service = current_context().services.bulk
     encoder = MultipartEncoder()
-    heads = [
-        encoder.part_header(OCTET_STREAM, length, content_location=location)
-        for _, length in value.parts
-    ]
-    length = encoder.content_length(
-        (head, part[1]) for head, part in zip(heads, value.parts, strict=True)
-    )
+    head = encoder.part_header(OCTET_STREAM, value.size, content_location=location)
 
     def pieces() -> Iterator[bytes]:
-        for number, head in enumerate(heads):
-            yield head
-            yield from service.part(value, number)
-            yield PART_END
+        yield head
+        yield from service.part(value, 0)
+        yield PART_END
         yield encoder.closing()
 
+    length = encoder.content_length([(head, value.size)])
     return stream_answer(pieces(), encoder.content_type(OCTET_STREAM), length=length)
 
 
 def bulk_data(resource: Resource) -> Response:
     """All bulk values of a study, series or instance, each under its BulkDataURI."""
-    choose([Offer(OCTET_STREAM, multipart=True)])
-    service = current_context().services.bulk
+    services = current_context().services
     etag = tag_of_version(resource, "bulkdata")
-    found = service.everything(resource, g.scope)
+    found = services.bulk.everything(resource, g.scope)
     first = next(found, None)
     if etag is None or first is None:
         raise HttpError(404, f"{resource.path} is not there, or has no bulk data")
+    forms = _forms(resource)
+    values = _acceptable(chain([first], found))
     location = f"{resource.path}/bulkdata"
+    etag = "-".join((etag, *(forms[uid].syntax for uid in sorted(forms))))
     cached = not_modified(etag, weak=True)
     if cached is not None:
         return located(cached, location)
     set_timeout()
     encoder = MultipartEncoder()
-    pieces = _values(service, encoder, chain([first], found), base())
-    answer = stream_answer(pieces, encoder.content_type(OCTET_STREAM))
+    parts = PixelParts(services.frames, encoder, base(), forms)
+    value = first[1]
+    media_type = parts.form(value.record).media_type if value.compressed else OCTET_STREAM
+    answer = stream_answer(_values(services.bulk, parts, values), encoder.content_type(media_type))
     return located(with_etag(answer, etag, weak=True), location)
 
 
+def _forms(resource: Resource) -> dict[str, Form]:
+    """How Pixel Data of each compressed transfer syntax go out; raises NotAcceptable."""
+    context = current_context()
+    stored = context.index.transfer_syntaxes(resource, g.scope)
+    service = context.services.frames
+    return {uid: form_of(service, uid) for uid in sorted(stored - CONVERTIBLE_SYNTAXES)}
+
+
+def _acceptable(values: Iterator[tuple[str, BulkValue]]) -> Iterable[tuple[str, BulkValue]]:
+    """The values, if the client takes what those are that are not compressed Pixel Data."""
+    try:
+        choose([Offer(OCTET_STREAM, multipart=True)])
+    except NotAcceptable:
+        found = list(values)
+        if not all(value.compressed for _, value in found):
+            raise
+        return found
+    return values
+
+
 def _values(
-    service: BulkService,
-    encoder: MultipartEncoder,
-    values: Iterable[tuple[str, BulkValue]],
-    base: str,
+    service: BulkService, parts: PixelParts, values: Iterable[tuple[str, BulkValue]]
 ) -> Iterator[bytes]:
+    encoder = parts.encoder
     for path, value in values:
-        location = f"{base}{resource_of(value.record).bulk(path.split('/'))}"
-        for number, (_, length) in enumerate(value.parts):
-            yield encoder.part_header(OCTET_STREAM, length, content_location=location)
-            yield from service.part(value, number)
-            yield PART_END
+        if value.compressed:
+            yield from parts.of(value.record, path)
+            continue
+        location = f"{parts.root}{resource_of(value.record).bulk(path.split('/'))}"
+        yield encoder.part_header(OCTET_STREAM, value.size, content_location=location)
+        yield from service.part(value, 0)
+        yield PART_END
     yield encoder.closing()
 
 
@@ -166,38 +197,19 @@ def _offer(record: InstanceRecord, pixels: PixelData) -> Offer:
 def _frames(
     services: Services,
     encoder: MultipartEncoder,
-    found: Iterable[tuple[InstanceRecord, PixelData]],
+    found: Sequence[tuple[InstanceRecord, PixelData]],
     base: str,
 ) -> Iterator[bytes]:
+    stored = {record.transfer_syntax for record, _ in found}
+    parts = PixelParts(services.frames, encoder, base, {uid: Form(uid) for uid in stored})
     for record, pixels in found:
-        resource = resource_of(record)
-        if not pixels.encapsulated:
-            value = services.bulk.native(record, pixels)
-            # The URI that the metadata name (PS3.18 10.4.3.3.6).
-            location = f"{base}{resource.bulk([pixels.tag])}"
-            yield encoder.part_header(OCTET_STREAM, value.size, content_location=location)
-            yield from services.bulk.part(value, 0)
-            yield PART_END
+        if pixels.encapsulated:
+            yield from parts.of(record, pixels.tag)
             continue
-        read = blobs.data_reader(services.storages, record)
-        for number, ranges in _encoded(record, pixels):
-            location = f"{base}{resource.frames([number])}"
-            length = sum(size for _, size in ranges)
-            syntax = [("transfer-syntax", record.transfer_syntax)]
-            content_type = format_media_type(_media_type(record, pixels), syntax)
-            yield encoder.part_header(content_type, length, content_location=location)
-            for offset, size in ranges:
-                yield from blobs.stream_range(read, offset, size)
-            yield PART_END
+        value = services.bulk.native(record, pixels)
+        # The URI that the metadata name (PS3.18 10.4.3.3.6).
+        location = f"{base}{resource_of(record).bulk([pixels.tag])}"
+        yield encoder.part_header(OCTET_STREAM, value.size, content_location=location)
+        yield from services.bulk.part(value, 0)
+        yield PART_END
     yield encoder.closing()
-
-
-def _encoded(
-    record: InstanceRecord, pixels: PixelData
-) -> Iterator[tuple[int, tuple[tuple[int, int], ...]]]:
-    """Number and byte ranges of each frame; of all fragments if they cannot be told apart."""
-    if is_video(record.transfer_syntax) or not pixels.frames_known:
-        yield 1, tuple((part.offset, part.length) for part in pixels.fragments)
-        return
-    for number in range(1, pixels.number_of_frames + 1):
-        yield number, tuple((part.offset, part.length) for part in pixels.frame(number))

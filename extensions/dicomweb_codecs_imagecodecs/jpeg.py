@@ -75,14 +75,14 @@ def _reduced(frame: bytes, reduce: int) -> Pixels:
     """Fewer rows and columns, out of the low frequencies of the DCT."""
     from PIL import Image as Pillow
 
-    with Pillow.open(BytesIO(frame), formats=("JPEG",)) as image:
-        factor = 1 << min(reduce, _MOST_HALVINGS)
-        size = tuple(max(length // factor, 1) for length in image.size)
-        image.draft(None, (size[0], size[1]))
-        try:
+    factor = 1 << min(reduce, _MOST_HALVINGS)
+    try:
+        with Pillow.open(BytesIO(frame), formats=("JPEG",)) as image:
+            width, height = image.size
+            image.draft(None, (max(width // factor, 1), max(height // factor, 1)))
             return np.asarray(image)
-        except OSError as error:
-            raise CodecError(f"The {_WHAT} cannot be decoded: {error}.") from error
+    except (OSError, SyntaxError, Pillow.DecompressionBombError) as error:
+        raise CodecError(f"The {_WHAT} cannot be decoded: {error}.") from error
 
 
 def can_encode(syntax: str, form: ImageFormat) -> bool:

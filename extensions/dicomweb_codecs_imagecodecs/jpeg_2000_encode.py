@@ -19,6 +19,8 @@ PART_1 = frozenset((LOSSLESS, ANY))
 HIGH_THROUGHPUT = frozenset((HT_LOSSLESS, HT_RPCL, HT_ANY))
 _MOST_BITS = 24
 """Of OpenJPEG, measured: beyond, bits are lost; with mixed colours one bit earlier."""
+_MOST_BITS_HT = 16
+"""Beyond, OpenJPEG and what is built on it read nothing."""
 _COMPONENTS = 42  # where Ssiz of the first one stands (T.800, A.5.1), and each third byte behind
 _BASE_RESOLUTION = 64
 
@@ -30,7 +32,7 @@ def can_encode(syntax: str, form: ImageFormat) -> bool:
     if not coded or form.allocated not in (1, 8, 16, 32):
         return False
     if lossless:
-        return form.stored <= (32 if syntax in HIGH_THROUGHPUT else _mixed(form))
+        return form.stored <= (_MOST_BITS_HT if syntax in HIGH_THROUGHPUT else _mixed(form))
     return 8 <= form.allocated <= 16
 
 

@@ -15,11 +15,6 @@ from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.query_model import QueryLevel
 
 Attributes = dict[str, Any]
-_PATIENT_COUNTS = (
-    sets.NUMBER_OF_PATIENT_RELATED_STUDIES,
-    sets.NUMBER_OF_PATIENT_RELATED_SERIES,
-    sets.NUMBER_OF_PATIENT_RELATED_INSTANCES,
-)
 ONLINE = {"vr": "CS", "Value": ["ONLINE"]}
 
 
@@ -71,7 +66,7 @@ def patient_answer(attributes: bytes, counts: Sequence[int]) -> bytes:
         default_set(orjson.loads(attributes), QueryLevel.PATIENT)
         | {sets.SPECIFIC_CHARACTER_SET: sets.UTF8}
         # int: the sum of large numbers is a Decimal in PostgreSQL
-        | {tag: count(int(number)) for tag, number in zip(_PATIENT_COUNTS, counts, strict=True)}
+        | {tag: count(int(number)) for tag, number in zip(sets.PATIENT_COUNTS, counts, strict=True)}
     )
 
 

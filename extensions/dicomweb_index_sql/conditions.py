@@ -9,13 +9,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select, true
 
+from dicomweb_index_sql import patient_rows
 from dicomweb_index_sql.columns import BY_TAG, GROUPS, Searchable, clip, compared
 from dicomweb_index_sql.extras import LEVELS, Kept, Key
 from dicomweb_index_sql.fuzzy import Rows, is_fuzzy
 from dicomweb_index_sql.fuzzy import clause as fuzzy_clause
-from dicomweb_index_sql.plans import Parameters, Plan, Shape, clause, plan
+from dicomweb_index_sql.plans import Parameters, Plan, Shape, clause, name, plan
 from dicomweb_index_sql.schema import extra_values, instances, patients, series, studies
 from dicomweb_index_sql.values import double
+from dicomweb_index_sql.visible import ALL, Visible
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.matching import (
     AnyOf,
@@ -36,11 +38,12 @@ _P = QueryLevel.PATIENT
 TABLES: dict[QueryLevel, Any] = {_P: patients, _S: studies, _E: series, _I: instances}
 DEPTH = {_P: 0, _S: 1, _E: 2, _I: 3}
 
-# Attributes that are computed: the level whose rows hold them, and the column.
+# Attributes that are computed: the level whose rows have the number.
 COUNTS = {
-    sets.NUMBER_OF_STUDY_RELATED_SERIES: (_S, studies.c.series_count),
-    sets.NUMBER_OF_STUDY_RELATED_INSTANCES: (_S, studies.c.instance_count),
-    sets.NUMBER_OF_SERIES_RELATED_INSTANCES: (_E, series.c.instance_count),
+    **dict.fromkeys(sets.PATIENT_COUNTS, _P),
+    sets.NUMBER_OF_STUDY_RELATED_SERIES: _S,
+    sets.NUMBER_OF_STUDY_RELATED_INSTANCES: _S,
+    sets.NUMBER_OF_SERIES_RELATED_INSTANCES: _E,
 }
 
 
@@ -51,9 +54,10 @@ def answers(condition: Condition, level: QueryLevel) -> bool:
     if len(condition.path) != 1 or condition.creator:
         return False
     tag = condition.tag
+    if tag in COUNTS:
+        return COUNTS[tag] is not _P or level is _P
     if (
         tag == sets.INSTANCE_AVAILABILITY
-        or tag in COUNTS
         or tag in _OF_CHILDREN
         or tag == sets.AVAILABLE_TRANSFER_SYNTAX_UID
     ):
@@ -115,6 +119,18 @@ def term_of(condition: Condition) -> tuple[Term, tuple[Any, ...]]:
     planned = plan(condition.predicate, partial(_as_in_column, BY_TAG.get(condition.tag)))
     values = tuple(compared(v) if isinstance(v, str) else v for v in planned.values)
     return Term(condition.tag, _folded(condition.predicate), planned.shape), values
+
+
+def terms_of(conditions: Sequence[Condition]) -> tuple[tuple[Term, ...], dict[str, Any]]:
+    """The terms of conditions, and the values of all parameters by their names."""
+    terms: list[Term] = []
+    values: dict[str, Any] = {}
+    for condition in conditions:
+        term, given = term_of(condition)
+        terms.append(term)
+        for value in given:
+            values[name(len(values))] = value
+    return tuple(terms), values
 
 
 def _term_of_extra(tag: str, kept: Kept) -> tuple[Term, tuple[Any, ...]]:
@@ -204,21 +220,21 @@ def _moments(ends: Sequence[bool], take: Parameters) -> ColumnElement[bool]:
     return and_(true(), *conditions)
 
 
-def _modalities(term: Term, take: Parameters) -> ColumnElement[bool]:
+def _modalities(term: Term, take: Parameters, visible: Visible) -> ColumnElement[bool]:
     other = series.alias("any_series")
     column = other.c.modality_folded if term.folded else other.c.modality
+    inside = (other.c.study_row == studies.c.id, *visible.of_series(other))
     if term.shape == ("empty",):
-        return ~exists().where(other.c.study_row == studies.c.id, column.isnot(None), column != "")
-    return exists().where(other.c.study_row == studies.c.id, clause(column, term.shape, take))
+        return ~exists().where(*inside, column.isnot(None), column != "")
+    return exists().where(*inside, clause(column, term.shape, take))
 
 
-def _sop_classes(term: Term, take: Parameters) -> ColumnElement[bool]:
+def _sop_classes(term: Term, take: Parameters, visible: Visible) -> ColumnElement[bool]:
     other = instances.alias("any_instance")
     if term.shape == ("empty",):
         return false()  # no instance is stored without one
-    return exists().where(
-        other.c.study_row == studies.c.id, clause(other.c.sop_class_uid, term.shape, take)
-    )
+    inside = (other.c.study_row == studies.c.id, *visible.of_instances(other))
+    return exists().where(*inside, clause(other.c.sop_class_uid, term.shape, take))
 
 
 # Attributes of a study that are computed from all of its children.
@@ -231,7 +247,7 @@ _OF_CHILDREN = {
 def level_of(tag: str) -> QueryLevel | None:
     """The level whose rows hold an attribute; None if none does."""
     if tag in COUNTS:
-        return COUNTS[tag][0]
+        return COUNTS[tag]
     if tag in _OF_CHILDREN:
         return _S
     if tag == sets.AVAILABLE_TRANSFER_SYNTAX_UID:
@@ -239,14 +255,24 @@ def level_of(tag: str) -> QueryLevel | None:
     return BY_TAG[tag].level if tag in BY_TAG else None
 
 
-def clause_of(term: Term, take: Parameters) -> ColumnElement[bool]:
-    """The condition on the columns of the attribute's level; for terms that `answers` accepts."""
+def count_of(tag: str, visible: Visible) -> Any:
+    """The number that an attribute of `COUNTS` is."""
+    if COUNTS[tag] is _P:
+        return patient_rows.count(tag, visible)
+    return visible.count(tag)
+
+
+def clause_of(term: Term, take: Parameters, visible: Visible = ALL) -> ColumnElement[bool]:
+    """The condition on the columns of the attribute's level; for terms that `answers` accepts.
+
+    `visible`: of what counts and lists are that are computed from the rows below.
+    """
     if term.key is not None:
         return _on_extra(term.key, term, take)
     if term.tag in COUNTS:
-        return clause(COUNTS[term.tag][1], term.shape, take)
+        return clause(count_of(term.tag, visible), term.shape, take)
     if term.tag in _OF_CHILDREN:
-        return _OF_CHILDREN[term.tag](term, take)
+        return _OF_CHILDREN[term.tag](term, take, visible)
     if term.tag == sets.AVAILABLE_TRANSFER_SYNTAX_UID:
         return clause(instances.c.transfer_syntax, term.shape, take)
     return _on_attribute(BY_TAG[term.tag], term, take)

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
 
 from dicomweb_index_sql import (
+    below,
     copying,
     filling,
     maintenance,
@@ -146,13 +147,18 @@ class SqlIndex(Index):
         return search.count(self.database, self._query(query), self._scope(scope))
 
     def scan(self, query: Query, scope: Scope) -> Iterator[tuple[Found, bytes]]:
-        return search.scan(self.database, self._query(query), self._scope(scope))
+        return below.scan(self.database, self._query(query), self._scope(scope))
 
     def representative(
-        self, level: QueryLevel, row: int, conditions: Sequence[Condition] = ()
+        self,
+        level: QueryLevel,
+        row: int,
+        conditions: Sequence[Condition] = (),
+        *,
+        scope: Scope,
     ) -> bytes:
         asked = [self._extras.resolved(condition) for condition in conditions]
-        return search.representative(self.database, level, row, asked)
+        return below.representative(self.database, level, row, asked, self._scope(scope))
 
     # --- retrieving ------------------------------------------------------------------------
 

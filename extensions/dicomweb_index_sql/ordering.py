@@ -6,21 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
+from dicomweb_index_sql import patient_rows
 from dicomweb_index_sql.columns import BY_TAG
-from dicomweb_index_sql.conditions import COUNTS, DEPTH, TABLES
+from dicomweb_index_sql.conditions import COUNTS, DEPTH, TABLES, count_of
 from dicomweb_index_sql.extras import LEVELS, Extras, Key
-from dicomweb_index_sql.schema import extra_values, patients, studies
+from dicomweb_index_sql.schema import extra_values, patients
+from dicomweb_index_sql.visible import Visible
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.query_model import Order, QueryLevel
 
 _P = QueryLevel.PATIENT
-_OF_PATIENTS = {
-    sets.NUMBER_OF_PATIENT_RELATED_STUDIES: func.count(),
-    sets.NUMBER_OF_PATIENT_RELATED_SERIES: func.sum(studies.c.series_count),
-    sets.NUMBER_OF_PATIENT_RELATED_INSTANCES: func.sum(studies.c.instance_count),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +30,9 @@ class KeptOrder(Order):
 def sorts(order: Order, level: QueryLevel, extras: Extras) -> bool:
     """Whether results of a level can be sorted so: by attributes of it and of those above."""
     if level is _P:
-        return order.tag in _OF_PATIENTS or (order.tag in BY_TAG and order.tag in sets.MAIN[_P])
+        return COUNTS.get(order.tag) is _P or (order.tag in BY_TAG and order.tag in sets.MAIN[_P])
     if order.tag in COUNTS:
-        return DEPTH[COUNTS[order.tag][0]] <= DEPTH[level]
+        return _P is not COUNTS[order.tag] and DEPTH[COUNTS[order.tag]] <= DEPTH[level]
     if order.tag in BY_TAG:
         return DEPTH[BY_TAG[order.tag].level] <= DEPTH[level]
     key = extras.key_to_sort(order.tag)
@@ -48,7 +45,7 @@ def resolved(orders: Sequence[Order], extras: Extras) -> tuple[Order, ...]:
 
 
 def _resolved(order: Order, extras: Extras) -> Order:
-    if order.tag in BY_TAG or order.tag in COUNTS or order.tag in _OF_PATIENTS:
+    if order.tag in BY_TAG or order.tag in COUNTS:
         return order
     return KeptOrder(order.tag, order.descending, extras.key_to_sort(order.tag))
 
@@ -59,14 +56,11 @@ def table_of(order: Order, level: QueryLevel) -> Any:
         return patients
     if isinstance(order, KeptOrder) and order.key:
         return TABLES[order.key.level]
-    return _column(order.tag).table
+    return TABLES[COUNTS[order.tag]] if order.tag in COUNTS else _column(order.tag).table
 
 
-def clauses(orders: Sequence[Order], level: QueryLevel, visible: Sequence[Any] = ()) -> list[Any]:
-    """What stands in ORDER BY; the same on every database, whatever it thinks of NULL.
-
-    `visible`: what studies must fulfil that are counted for a patient.
-    """
+def clauses(orders: Sequence[Order], level: QueryLevel, visible: Visible) -> list[Any]:
+    """What stands in ORDER BY; the same on every database, whatever it thinks of NULL."""
     listed = []
     for order in orders:
         value = _value(order, level, visible)
@@ -74,28 +68,19 @@ def clauses(orders: Sequence[Order], level: QueryLevel, visible: Sequence[Any] =
     return listed
 
 
-def _value(order: Order, level: QueryLevel, visible: Sequence[Any]) -> Any:
+def _value(order: Order, level: QueryLevel, visible: Visible) -> Any:
     if isinstance(order, KeptOrder) and order.key:
         return _kept(order.key)
-    return _of_patient(order.tag, visible) if level is _P else _column(order.tag)
+    if order.tag in COUNTS:
+        return count_of(order.tag, visible)
+    column = _column(order.tag)
+    return patient_rows.first(column, visible) if level is _P else column
 
 
 def _column(tag: str) -> Any:
-    if tag in COUNTS:
-        return COUNTS[tag][1]
     searchable = BY_TAG[tag]
     ending = {"name": "_alphabetic", "text": "_folded"}.get(searchable.kind, "")
     return TABLES[searchable.level].c[f"{searchable.column}{ending}"]
-
-
-def _of_patient(tag: str, visible: Sequence[Any]) -> Any:
-    """The columns of patients are those of their studies: the first study says what it is."""
-    of_patient = studies.c.patient_row == patients.c.id
-    if tag in _OF_PATIENTS:
-        counted = select(_OF_PATIENTS[tag]).where(of_patient, *visible)
-        return counted.correlate(patients).scalar_subquery()
-    first = select(_column(tag)).where(of_patient, *visible).order_by(studies.c.id).limit(1)
-    return first.correlate(patients).scalar_subquery()
 
 
 def _kept(key: Key) -> Any:

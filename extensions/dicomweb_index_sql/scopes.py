@@ -13,10 +13,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, String, and_, bindparam, exists, or_
 
+from dicomweb_index_sql.columns import compared
 from dicomweb_index_sql.conditions import TABLES, Term, answers, clause_of, term_of
 from dicomweb_index_sql.plans import Parameters
 from dicomweb_index_sql.prepared import Prepared
-from dicomweb_index_sql.schema import patients, series, studies
+from dicomweb_index_sql.schema import patients, studies
+from dicomweb_index_sql.visible import ALL, Visible
 from dicomweb_server.interfaces.auth import Conditions, Scope
 from dicomweb_server.ps318.query_model import QueryLevel
 
@@ -55,6 +57,10 @@ def _name(position: int) -> str:
     return f"s{position}"
 
 
+def _series_name(position: int) -> str:
+    return f"e{position}"
+
+
 @lru_cache(maxsize=512)
 def plan_of(scope: Scope) -> ScopePlan:
     """The plan of a scope that has conditions; raises ValueError for one that has no columns."""
@@ -62,8 +68,9 @@ def plan_of(scope: Scope) -> ScopePlan:
     shape = ScopeShape(
         tuple(_terms(conditions, values) for conditions in scope.any_of), len(scope.series)
     )
-    values += scope.series
-    return ScopePlan(shape, {_name(i): value for i, value in enumerate(values)})
+    named = {_name(i): value for i, value in enumerate(values)}
+    series_named = {_series_name(i): compared(uid) for i, uid in enumerate(scope.series)}
+    return ScopePlan(shape, named | series_named)
 
 
 def _terms(conditions: Conditions, values: list[Any]) -> tuple[Term, ...]:
@@ -86,7 +93,7 @@ def scope_clauses(shape: ScopeShape, level: QueryLevel) -> Clauses:
         return [exists().where(of_patient, *scope_clauses(shape, _S)).correlate(patients)]
     take = _ScopeParameters()
     inside = or_(*(_all_of(terms, take) for terms in shape.sets))
-    return [inside, *_of_series(shape, level, take)]
+    return [inside, *_of_series(shape, level)]
 
 
 def _all_of(terms: tuple[Term, ...], take: Parameters) -> ColumnElement[bool]:
@@ -108,11 +115,25 @@ def _has(level: QueryLevel, clauses: Clauses) -> ColumnElement[bool]:
     return exists().where(link, *clauses).correlate(studies)
 
 
-def _of_series(shape: ScopeShape, level: QueryLevel, take: Parameters) -> Clauses:
+def _of_series(shape: ScopeShape, level: QueryLevel) -> Clauses:
     if not shape.series:
         return []
-    visible = series.c.series_uid.in_([take.next() for _ in range(shape.series)])
-    return [_has(_E, [visible]) if level is _S else visible]
+    visible = Visible(uids=_series_parameters(shape)).of_series()
+    return [_has(_E, visible)] if level is _S else visible
+
+
+def _series_parameters(shape: ScopeShape) -> tuple[Any, ...]:
+    return tuple(
+        bindparam(_series_name(position), type_=String) for position in range(shape.series)
+    )
+
+
+@lru_cache(maxsize=512)
+def visible_of(shape: ScopeShape | None) -> Visible:
+    """What lies inside, for whatever a statement says of more than the rows that it finds."""
+    if shape is None:
+        return ALL
+    return Visible(tuple(scope_clauses(shape, _S)), _series_parameters(shape))
 
 
 class Scoped:

@@ -15,6 +15,7 @@ from dicomweb_server.services import backup as backing_up
 from dicomweb_server.testing.dicom import make_instance, make_study, multipart_body, path_of
 from dicomweb_server.testing.server import RunningServer
 from tests.cli.test_commands import Operator
+from tests.commands import command
 
 RAW = {"Accept": "application/dicom; transfer-syntax=*"}
 
@@ -302,8 +303,8 @@ def test_a_backup_of_a_server_that_stores_and_deletes(tmp_path, other):
             folder = str(tmp_path / "backup")
             for _ in range(3):
                 before = list(promised)
-                done = server.command("backup", folder, "--digests")
-                assert done.returncode == 0, done.stdout + done.stderr
+                done = command(server, "backup", folder, "--digests")
+                assert done.exit_code == 0, done.stdout + done.stderr
         finally:
             stop.set()
             loading.join(60)
@@ -433,12 +434,12 @@ def test_moving_under_a_running_server(tmp_path):
         reading.start()
         try:
             for source, target in (("default", "slow"), ("slow", "default")):
-                done = server.command("move", "--from", source, "--to", target, "--grace", "1")
-                assert done.returncode == 0, done.stdout + done.stderr
+                done = command(server, "move", "--from", source, "--to", target, "--grace", "1")
+                assert done.exit_code == 0, done.stdout + done.stderr
                 assert "40 files" in done.stdout
         finally:
             stop.set()
             reading.join(60)
         assert wrong == []
-        assert json.loads(server.command("stats").stdout)["instances"] == 40
-        assert server.command("check", "--digests").returncode == 0
+        assert json.loads(command(server, "stats").stdout)["instances"] == 40
+        assert command(server, "check", "--digests").exit_code == 0

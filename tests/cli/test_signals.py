@@ -11,7 +11,9 @@ import sys
 import time
 
 import pytest
+from click.testing import CliRunner
 
+from dicomweb_server.cli.main import cli
 from dicomweb_server.testing.dicom import make_instance
 
 INTERRUPTED = """
@@ -64,9 +66,10 @@ def test_an_interrupted_import_counts_what_it_stored(tmp_path, number):
     stored = int(re.search(r"(\d+) stored", done.stdout)[1])
     assert 0 < stored < 100
     assert f"interrupted after {stored} of 100 files" in done.stderr
-    assert json.loads(run(tmp_path, "stats").stdout)["instances"] == stored
-    checked = run(tmp_path, "check")
-    assert checked.returncode == 0
+    config = ["--config", str(tmp_path / "config.json")]
+    assert json.loads(CliRunner().invoke(cli, [*config, "stats"]).stdout)["instances"] == stored
+    checked = CliRunner().invoke(cli, [*config, "check"])
+    assert checked.exit_code == 0
     assert "younger than a day" not in checked.stdout  # no file without its instance
     (tmp_path / "interrupted.py").write_text(INTERRUPTED.format(signal=0))  # sends nothing
     again = run(tmp_path, "import", "files")

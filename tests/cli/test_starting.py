@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from dicomweb_server.cli.main import cli
 from dicomweb_server.testing.server import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +40,10 @@ def run(folder, *command, config="config.json", **options):
         env=os.environ | {"DICOMWEB_SERVER_CONFIG": str(folder / config)},
         **{"capture_output": True, "text": True, "timeout": 60, "check": False} | options,
     )
+
+
+def checked(folder):
+    return CliRunner().invoke(cli, ["--config", str(folder / "config.json"), "config", "check"])
 
 
 def configured(folder, config):
@@ -80,10 +86,10 @@ def test_by_the_command(folder, config, word):
 @pytest.mark.parametrize(("config", "word"), [w for w in WRONG if w[1] not in UNSEEN], ids=str)
 def test_the_check_sees_it(folder, config, word):
     configured(folder, config)
-    done = run(folder, "dicomweb_server", "config", "check")
+    done = checked(folder)
     assert word in done.stderr
     assert "config.json" in done.stderr or "Index" in done.stderr
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert done.stdout == ""
     assert not (folder / "data").exists()
 
@@ -122,7 +128,7 @@ def test_a_port_that_is_taken_is_not_announced(folder):
         other.bind(("127.0.0.1", 0))
         other.listen()
         configured(folder, {"HttpPort": other.getsockname()[1]})
-        assert run(folder, "dicomweb_server", "config", "check").returncode == 0
+        assert checked(folder).exit_code == 0
         done = run(folder, "dicomweb_server", "serve")
     assert done.returncode != 0
     assert "in use" in done.stderr

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from dicomweb_server.testing.dicom import make_study, multipart_body, path_of
+from tests.commands import command
 
 RAW = {"Accept": "application/dicom; transfer-syntax=*"}
 
@@ -114,7 +115,7 @@ def test_an_upload_ends_well_while_the_server_stops(server):
     assert ended == [0]
     server.start()
     assert stored(server, upload)
-    assert server.command("check").returncode == 0
+    assert command(server, "check").exit_code == 0
 
 
 @pytest.mark.slow
@@ -141,4 +142,4 @@ def test_an_upload_that_does_not_end_is_given_up_and_leaves_nothing_half_done(se
         upload.finish()
     server.start()
     assert httpx.get(f"{server.url}instances").json() == []
-    assert server.command("check").returncode == 0
+    assert command(server, "check").exit_code == 0

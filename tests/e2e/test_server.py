@@ -20,6 +20,7 @@ from dicomweb_server.testing.dicom import (
     write_dataset,
 )
 from dicomweb_server.testing.threads import together
+from tests.commands import command
 
 RAW = {"Accept": "application/dicom; transfer-syntax=*"}
 
@@ -138,8 +139,8 @@ def test_many_clients_store_and_read_at_once(server):
 
     assert together(work, range(8)) == list(range(8))
     assert len(httpx.get(f"{server.url}studies").json()) == 32
-    done = server.command("check")
-    assert done.returncode == 0, done.stdout
+    done = command(server, "check")
+    assert done.exit_code == 0, done.stdout
 
 
 def test_a_connection_is_used_again(shared):
@@ -257,8 +258,8 @@ def stored_after_cut(server, files, *, chunked):
 def test_a_cut_upload_stores_what_was_whole(shared, chunked):
     files = make_study(series=1, instances=3, pixels=bytes(20_000))
     assert stored_after_cut(shared, files, chunked=chunked) == set(files[:2])
-    done = shared.command("check")
-    assert done.returncode == 0, done.stdout
+    done = command(shared, "check")
+    assert done.exit_code == 0, done.stdout
     leftovers = list((shared.folder / "data" / "instances").rglob("*.part"))
     assert leftovers == []
 

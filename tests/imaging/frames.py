@@ -9,7 +9,8 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import get_decoder
 
 from dicomweb_server.dicom import DicomReader, load_header
-from dicomweb_server.imaging import Image, ImageFormat, View, render, unpack
+from dicomweb_server.imaging import Image, ImageFormat, View, unpack
+from dicomweb_server.imaging.rendering import render
 from dicomweb_server.testing.dicom import make_dataset, read, write_dataset
 
 PLAIN = View()

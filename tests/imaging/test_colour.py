@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageCms
@@ -13,9 +13,10 @@ from pydicom.pixels import apply_color_lut
 from pydicom.pixels.processing import _expand_segmented_lut
 
 from dicomweb_server.dicom import DicomError
-from dicomweb_server.imaging import Image, ImageFormat, View, Window, icc_profile, render
+from dicomweb_server.imaging import Image, ImageFormat, View, Window
 from dicomweb_server.imaging.icc_profiles import profile_named
 from dicomweb_server.imaging.palette import expand
+from dicomweb_server.imaging.rendering import icc_profile, render
 from tests.imaging.frames import colour, grey, item
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -76,6 +77,7 @@ class TestPalettes:
         assert red[127] == 255
         assert np.abs(np.diff(red[9:128].astype(int))).max() <= 3
 
+    @settings(deadline=None)
     @given(
         st.lists(
             st.one_of(
@@ -99,6 +101,7 @@ class TestPalettes:
         with pytest.raises(DicomError, match="palette"):
             case.render()
 
+    @settings(deadline=None)
     @given(st.binary(max_size=60), st.sampled_from([8, 16]))
     def test_any_segments_end(self, data, bits):
         with contextlib.suppress(DicomError):

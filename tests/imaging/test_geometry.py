@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import ImageFont
 
 from dicomweb_server.dicom import DicomError
 from dicomweb_server.imaging import View, ViewError, Viewport, Window
+from dicomweb_server.imaging.fonts import writable
 from dicomweb_server.testing.dicom import write_dataset
 from tests.imaging.frames import Case, colour, grey, item
 
@@ -88,6 +90,7 @@ class TestViewport:
         with pytest.raises(ViewError):
             Viewport(*numbers)
 
+    @settings(deadline=None)
     @given(
         st.integers(1, 60),
         st.integers(1, 60),
@@ -217,6 +220,15 @@ class TestAnnotation:
         how = View(annotation=frozenset({"patient"}))
         assert colour(rgb).render(how=how).any()
         assert not colour(rgb, PatientName=None, PatientID=None).render(how=how).any()
+
+    def test_numbers_are_written_as_people_do(self):
+        how = View(annotation=frozenset({"technique"}))
+        found = [grey(self.PIXELS, KVP=kvp).render(how=how) for kvp in ("1.2E+02", "120.0")]
+        assert np.array_equal(*found)
+
+    def test_letters_that_the_font_has_not_are_replaced(self):
+        own = ImageFont.load_default(12)
+        assert writable("Müller Ærø 山", own) == "Muller ?r? ?"
 
     def test_others_are_told(self):
         with pytest.raises(ViewError, match="patient, technique"):

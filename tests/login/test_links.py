@@ -40,6 +40,8 @@ def files():
                 SeriesNumber=series,
                 InstitutionName=institution,
                 OperatorsName=f"Op^{series}",
+                Modality=("CT", "MR")[series - 1],
+                SeriesDescription=f"Description {series}",
             )
 
 
@@ -144,6 +146,39 @@ def test_a_link_may_be_to_one_series(archive, make, user):
     assert json.loads(shown.data)[0]["00081070"]["Value"][0]["Alphabetic"] == "Op^2"
     # A filter from headers looks at the visible series alone.
     assert archive.get(f"/dicom-web/studies?OperatorsName=Op^1&link={token}").json == []
+
+
+@pytest.mark.parametrize("path", ["/patients", "/studies", "/series", "/instances"])
+def test_a_link_to_one_series_tells_nothing_of_others(archive, make, path):
+    token = make("admin", Series="1.1.2").json["Token"]
+
+    def ask(**keys):
+        answer = archive.get(f"/dicom-web{path}", query_string=keys | {"link": token})
+        assert answer.status_code == 200, answer.text
+        return answer.json
+
+    for series, number in (("1.1.1", 0), ("1.1.2", 1)):
+        for keys in (
+            {"SeriesDescription": f"Description {series[-1]}"},
+            {"SeriesInstanceUID": series},
+            {"SOPInstanceUID": f"{series}.1"},
+            {"OperatorsName": f"Op^{series[-1]}"},
+            {"Modality": ("CT", "MR")[int(series[-1]) - 1]},
+            {"ModalitiesInStudy": ("CT", "MR")[int(series[-1]) - 1]},
+            {"NumberOfStudyRelatedSeries": 2 - number},
+            {"NumberOfStudyRelatedInstances": 2 - number},
+        ):
+            assert len(ask(**keys)) == number, keys
+    fields = "SeriesDescription,OperatorsName,ModalitiesInStudy,NumberOfStudyRelatedInstances"
+    for included in (fields, "all"):
+        (found,) = ask(includefield=included)
+        assert "Description 1" not in json.dumps(found)
+        assert "Op^1" not in json.dumps(found)
+        if path == "/patients":
+            assert found["00201202"]["Value"] == found["00201204"]["Value"] == [1]
+        elif included == fields:
+            assert found["00080061"]["Value"] == ["MR"]
+            assert found["00201206"]["Value"] == found["00201208"]["Value"] == [1]
 
 
 def test_a_link_shows_no_more_than_its_maker_may_see(archive, make):

@@ -1,6 +1,7 @@
 """Who may see some studies only: rules, and that what is outside looks like what is not there."""
 
 import json
+from urllib.parse import urlencode
 
 import pytest
 
@@ -184,6 +185,44 @@ def test_a_rule_may_be_about_methods(archive):
     assert archive("reader", "/studies").status_code == 200
     assert archive("reader", "/studies", "HEAD").status_code == 403
     assert archive("reader", "/studies/1.1", "DELETE").status_code == 403
+
+
+SECRET = {
+    "StudyInstanceUID": "1.2",
+    "StudyDescription": "Secret",
+    "SeriesInstanceUID": "1.2.1",
+    "SOPInstanceUID": "1.2.1.1",
+    "PatientName": "Hidden^Name",
+    "PatientComments": "Secret comment",
+    "InstitutionName": "South",
+    "OperatorsName": "Operator^1.2",
+}
+
+
+def test_of_a_patient_only_what_is_inside_is_shown_and_found(ask):
+    secret = {k: v for k, v in SECRET.items() if k in ("PatientComments", "StudyDescription")}
+    hidden = instance("1.2", InstitutionName="South", PatientName="Hidden^Name", **secret)
+    shown = instance("1.1", PatientName="Known^Name", StudyDescription="Open")
+    for data in (hidden, shown):
+        assert stored(ask, "full", data)[0] == 200
+
+    def find(user, **keys):
+        answer = ask(user, "/patients?" + urlencode(keys))
+        assert answer.status_code == 200, answer.data
+        return json.loads(answer.data)
+
+    for fields in (*SECRET, "all"):
+        (found,) = find("north", includefield=fields)
+        assert found["00100010"]["Value"] == [{"Alphabetic": "Known^Name"}]
+        assert "Secret" not in json.dumps(found)
+        assert "South" not in json.dumps(found)
+        assert "1.2" not in json.dumps(found)
+    for key, value in SECRET.items():
+        assert len(find("full", **{key: value})) == 1
+        assert find("north", **{key: value}) == []
+    assert len(find("north", StudyDescription="Open", OperatorsName="*1.1")) == 1
+    assert len(find("north", NumberOfPatientRelatedStudies="1")) == 1
+    assert find("north", NumberOfPatientRelatedStudies="2") == []
 
 
 # --- storing -------------------------------------------------------------------------------

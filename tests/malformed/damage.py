@@ -113,11 +113,12 @@ def file(number):
     files = sources()
     data = bytearray(files[number % len(files)])
     for _ in range(chance.choice((1, 1, 2, 5))):
-        data = _hurt(data, chance, files) or data
+        data = hurt(data, chance, files) or data
     return bytes(data)
 
 
-def _hurt(data, chance, files):
+def hurt(data, chance, files):
+    """Cut, flipped, overwritten, spliced with another file, or with bytes more or less."""
     at = (
         chance.randrange(len(data))
         if chance.random() < 0.5
@@ -151,7 +152,7 @@ def body(number):
     whole, content_type = multipart_body([make_instance(), make_instance()])
     damaged = bytearray(whole)
     for _ in range(chance.choice((1, 1, 3))):
-        damaged = _hurt(damaged, chance, [whole]) or damaged
+        damaged = hurt(damaged, chance, [whole]) or damaged
     boundary = content_type.rpartition("boundary=")[2].strip('"').encode()
     head = b"--" + boundary + b"\r\nContent-Type: application/dicom\r\n\r\n"
     return head + good + b"\r\n" + head + bytes(damaged), content_type, good
@@ -242,7 +243,7 @@ def document(number):
             b'<Value number="1">1.2.3</Value></DicomAttribute></NativeDicomModel>'
         )
     if chance.random() < 0.5:
-        text = _hurt(text, chance, [bytes(text)]) or text
+        text = hurt(text, chance, [bytes(text)]) or text
     content_type = f'multipart/related; type="{kind}"; boundary=BB'
     return b"--BB\r\nContent-Type: " + kind.encode() + b"\r\n\r\n" + bytes(
         text

@@ -119,6 +119,8 @@ HONOURED = {
     *("Enable", "Root", "Ssl", "Host", "PublicRoot", "QidoCaseSensitive", "StudiesMetadata"),
     *("SeriesMetadata", "EnableMetadataCache", "OtherBinaryMode", "ExtraMainDicomTags"),
     *("StudiesMetadataExtrapolatedTags", "SeriesMetadataExtrapolatedTags"),
+    *("IngestTranscoding", "IngestTranscodingOfUncompressed", "IngestTranscodingOfCompressed"),
+    *("DicomLossyTranscodingQuality",),
     *("MaximumStorageSize", "MaximumPatientCount", "MaximumStorageMode"),
     *("SslEnabled", "SslCertificate", "SslVerifyPeers", "SslTrustedClientCertificates"),
     *("SslMinimumProtocolVersion", "SslCiphersAccepted"),

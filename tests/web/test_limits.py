@@ -13,6 +13,7 @@ from dicomweb_server.services.ingest import batch as batches
 from dicomweb_server.testing.apps import context_of, temporary_app
 from dicomweb_server.testing.dicom import make_instance, make_study, multipart_body, path_of
 from dicomweb_server.testing.server import RunningServer
+from tests.commands import command
 
 PIXELS = bytes(300_000)
 """Three instances of these are less than a MiB, four are more."""
@@ -292,8 +293,8 @@ def test_several_processes_recycle_without_contradictions(tmp_path):
         for data in results[-1][1]:
             raw = {"Accept": "application/dicom; transfer-syntax=*"}
             assert httpx.get(f"{server.url}{path_of(data)}", headers=raw).status_code == 200
-        checked = server.command("check")
-        assert checked.returncode == 0, checked.stdout
+        checked = command(server, "check")
+        assert checked.exit_code == 0, checked.stdout
 
 
 def test_a_lease_that_is_taken_is_waited_for(tmp_path):

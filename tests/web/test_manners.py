@@ -315,6 +315,9 @@ def test_extensions_are_listed(dicomweb_client):
     names = {extension["name"] for extension in document["extensions"]}
     assert {"storage-filesystem", "index-sql", "metadata-full", "auth-basic"} <= names
     assert document["in use"]["index"] == "sql"
+    assert document["in use"]["codecs"] == ["imagecodecs"]
+    assert "1.2.840.10008.1.2.4.80" in document["pixels"]["decoded"]
+    assert "image/jpeg" in document["pixels"]["rendered"]
 
 
 class WithRoute:

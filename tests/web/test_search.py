@@ -744,6 +744,23 @@ class TestMoreWaysToMatch:
         assert one["00100010"]["Value"] == [{"Alphabetic": "Müller^Jörg"}]
         assert people.get("/patients?totalcount=true").headers["X-Total-Count"] == "4"
 
+    def test_patients_by_how_much_they_have(self, people):
+        assert values(people.found("/patients", NumberOfPatientRelatedStudies="2"), "00100020") == [
+            "P1"
+        ]
+        for key in ("NumberOfPatientRelatedSeries", "00201204"):
+            assert values(people.found("/patients", **{key: "2"}), "00100020") == ["P1"]
+            assert len(people.found("/patients", **{key: "1"})) == 3
+            assert people.found("/patients", **{key: "7"}) == []
+        total = people.get("/patients?NumberOfPatientRelatedInstances=1&totalcount=true")
+        assert total.headers["X-Total-Count"] == "3"
+
+    @pytest.mark.parametrize("path", ["/studies", "/series", "/instances"])
+    def test_how_much_a_patient_has_is_no_key_of_others(self, people, path):
+        answer = people.get(f"{path}?NumberOfPatientRelatedStudies=7")
+        assert len(answer.json) == len(people.found(path))
+        assert "NumberOfPatientRelatedStudies" in answer.headers["Warning"]
+
     def test_private_attributes_by_their_creator(self, client):
         for number, block in enumerate((0x10, 0x21)):
             data = make_dataset(StudyInstanceUID=f"9.{number}", PatientID="P9")

@@ -14,6 +14,7 @@ from dicomweb_server.testing.contracts.codecs import CodecContract
 from dicomweb_server.testing.contracts.index import IndexContract
 from dicomweb_server.testing.contracts.ingest import IngestFilterContract
 from dicomweb_server.testing.contracts.metadata import MetadataModeContract
+from dicomweb_server.testing.contracts.renderers import RendererContract
 from dicomweb_server.testing.contracts.state import StateStoreContract
 from dicomweb_server.testing.contracts.storage import BlobStoreContract
 
@@ -25,5 +26,6 @@ __all__ = [
     "IndexContract",
     "IngestFilterContract",
     "MetadataModeContract",
+    "RendererContract",
     "StateStoreContract",
 ]

@@ -39,7 +39,7 @@ SETS: tuple[tuple[tuple[tuple[str, str], ...], ...], ...] = (
 """Scopes as sets of keys: of one set all must match, and one set suffices."""
 
 
-def _scope(index: Index, sets: Sequence[Sequence[tuple[str, str]]]) -> Scope:
+def scope_of(index: Index, sets: Sequence[Sequence[tuple[str, str]]]) -> Scope:
     """The scope of such sets; skips the test if the index does not answer one of its keys."""
     found = tuple(
         tuple(condition(key, value, QueryLevel.STUDY, case_sensitive=True) for key, value in keys)
@@ -69,7 +69,7 @@ def _fulfils(instances: Sequence[Header], conditions: Sequence[Condition]) -> bo
     return all(any(one.matches(each) for each in instances) for one in conditions)
 
 
-def _parsed(text: bytes) -> dict[str, Any]:
+def parsed(text: bytes) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads(text.replace(b"\x1f", b""))
     return loaded
 
@@ -101,10 +101,10 @@ class IndexScopes:
         level: QueryLevel,
         sets: Sequence[Sequence[tuple[str, str]]],
     ) -> None:
-        scope = _scope(archive, sets)
+        scope = scope_of(archive, sets)
         inside = _inside(headers(archive), scope)
         everything = archive.search(Query(level), EVERYTHING, attributes=True)
-        expected = [m for m in everything if value_of(_parsed(m.answer), "0020000D") in inside]
+        expected = [m for m in everything if value_of(parsed(m.answer), "0020000D") in inside]
         assert archive.search(Query(level), scope, attributes=True) == expected
         assert [m.row for m in archive.search(Query(level), scope)] == [m.row for m in expected]
         page = archive.search(Query(level, limit=2, offset=1), scope, attributes=True)
@@ -112,7 +112,7 @@ class IndexScopes:
         one = condition("PatientID", "P*", level, case_sensitive=True)
         if archive.answers(one, level):
             both = archive.search(Query(level, (one,)), scope, attributes=True)
-            assert both == [m for m in expected if one.matches(_parsed(m.answer))]
+            assert both == [m for m in expected if one.matches(parsed(m.answer))]
 
     @pytest.mark.parametrize("level", LEVELS)
     @pytest.mark.parametrize("sets", SETS, ids=str)
@@ -122,17 +122,17 @@ class IndexScopes:
         level: QueryLevel,
         sets: Sequence[Sequence[tuple[str, str]]],
     ) -> None:
-        scope = _scope(archive, sets)
+        scope = scope_of(archive, sets)
         inside = _inside(headers(archive), scope)
         everything = archive.scan(Query(level), EVERYTHING)
-        expected = [pair for pair in everything if value_of(_parsed(pair[1]), "0020000D") in inside]
+        expected = [pair for pair in everything if value_of(parsed(pair[1]), "0020000D") in inside]
         assert list(archive.scan(Query(level), scope)) == expected
 
     @pytest.mark.parametrize("sets", SETS, ids=str)
     def test_a_resource_outside_is_as_one_that_is_not_there(
         self, archive: Index, sets: Sequence[Sequence[tuple[str, str]]]
     ) -> None:
-        scope = _scope(archive, sets)
+        scope = scope_of(archive, sets)
         inside = _inside(headers(archive), scope)
         for resource in _resources():
             seen = EVERYTHING if resource.study in inside else NOTHING
@@ -149,7 +149,7 @@ class IndexScopes:
     def test_only_what_is_inside_is_deleted(
         self, archive: Index, sets: Sequence[Sequence[tuple[str, str]]]
     ) -> None:
-        scope = _scope(archive, sets)
+        scope = scope_of(archive, sets)
         inside = _inside(headers(archive), scope)
         gone = 0
         for resource in _resources():
@@ -164,7 +164,7 @@ class IndexScopes:
     def test_of_two_patients_with_one_study_uid_one_is_seen(self, index: Index) -> None:
         for patient in ("A", "B"):
             index.add([new_instance(make_instance(StudyInstanceUID="1.5", PatientID=patient))])
-        scope = _scope(index, ((("PatientID", "A"),),))
+        scope = scope_of(index, ((("PatientID", "A"),),))
         resource = Resource("1.5")
         assert {r.patient_id for r in index.instances(resource, scope)} == {"A"}
         assert index.version(resource, scope) not in (None, index.version(resource, EVERYTHING))
@@ -175,11 +175,11 @@ class IndexScopes:
         one = condition("StudyInstanceUID", "1.2.1", QueryLevel.STUDY, case_sensitive=True)
         scope = EVERYTHING.narrowed((one,), ("1.2.1.2",))
         for level in LEVELS:
-            found = [_parsed(match.answer) for match in archive.search(Query(level), scope)]
+            found = [parsed(match.answer) for match in archive.search(Query(level), scope)]
             assert {value_of(answer, "0020000D") for answer in found} == {"1.2.1"}
             if level is not QueryLevel.STUDY:
                 assert {value_of(answer, "0020000E") for answer in found} == {"1.2.1.2"}
-            scanned = [_parsed(header) for _, header in archive.scan(Query(level), scope)]
+            scanned = [parsed(header) for _, header in archive.scan(Query(level), scope)]
             assert {value_of(h, "0020000E") for h in scanned} == {"1.2.1.2"}
         for resource in (Resource("1.2.1"), Resource("1.2.1", "1.2.1.2")):
             assert archive.version(resource, scope)
@@ -208,7 +208,7 @@ class IndexScopes:
     def test_the_representative_of_some_series_is_of_them(self, archive: Index) -> None:
         one = condition("StudyInstanceUID", "1.2.1", QueryLevel.STUDY, case_sensitive=True)
         scope = EVERYTHING.narrowed((one,), ("1.2.1.2",))
-        for level in (QueryLevel.STUDY, QueryLevel.SERIES):
+        for level in (QueryLevel.PATIENT, QueryLevel.STUDY, QueryLevel.SERIES):
             (match,) = archive.search(Query(level), scope)
-            text = archive.representative(level, match.row, scope.of_series())
-            assert value_of(_parsed(text), UID_TAG[QueryLevel.SERIES]) == "1.2.1.2"
+            text = archive.representative(level, match.row, scope=scope)
+            assert value_of(parsed(text), UID_TAG[QueryLevel.SERIES]) == "1.2.1.2"

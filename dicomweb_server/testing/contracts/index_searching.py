@@ -146,7 +146,9 @@ class IndexSearching:
         self, archive: Index, level: QueryLevel
     ) -> None:
         for match in archive.search(Query(level), EVERYTHING):
-            first, second = (archive.representative(level, match.row) for _ in range(2))
+            first, second = (
+                archive.representative(level, match.row, scope=EVERYTHING) for _ in range(2)
+            )
             assert first == second
             header = json.loads(first.replace(b"\x1f", b""))
             answer = json.loads(match.answer.replace(b"\x1f", b""))
@@ -157,7 +159,7 @@ class IndexSearching:
         if not archive.answers(one, QueryLevel.STUDY):
             pytest.skip("this index does not answer Rows")
         for match in archive.search(Query(QueryLevel.STUDY, (one,)), EVERYTHING):
-            text = archive.representative(QueryLevel.STUDY, match.row, (one,))
+            text = archive.representative(QueryLevel.STUDY, match.row, (one,), scope=EVERYTHING)
             assert one.matches(json.loads(text.replace(b"\x1f", b"")))
 
     @pytest.mark.parametrize("level", LEVELS)

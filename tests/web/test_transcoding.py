@@ -1,0 +1,209 @@
+"""Whole objects in another transfer syntax: pixels stay, headers say what they became."""
+
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+from pydicom.data import get_testdata_files
+from pydicom.encaps import parse_basic_offsets
+
+from dicomweb_server.config import ConfigError
+from dicomweb_server.testing.apps import temporary_app
+from dicomweb_server.testing.dicom import (
+    EXPLICIT,
+    IMPLICIT,
+    UNCOMPRESSED,
+    make_instance,
+    make_picture,
+    new_uid,
+    path_of,
+    read,
+)
+from dicomweb_server.testing.frames import make_format, make_image
+from tests.conftest import Client, parts
+
+MANY = 'multipart/related; type="application/dicom"'
+JPEG, JPEG_LS, JPEG_2000 = (f"1.2.840.10008.1.2.4.{n}" for n in ("50", "80", "90"))
+RLE, LOSSLESS_JPEG = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.70"
+LOSSLESS = (RLE, LOSSLESS_JPEG, JPEG_LS, JPEG_2000)
+
+
+def frames(count=3, stored=12, **kind):
+    made = [make_image(make_format(stored, **kind)) for _ in range(count)]
+    for number, image in enumerate(made):
+        image.pixels[0, 0] = number
+    return made
+
+
+def transcoded(client, data, syntax):
+    answer = client.get(f"/{path_of(data)}", f"application/dicom; transfer-syntax={syntax}")
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    return answer.data
+
+
+@pytest.mark.parametrize("source", UNCOMPRESSED)
+@pytest.mark.parametrize("syntax", LOSSLESS)
+@pytest.mark.parametrize("kind", [{}, {"signed": True}, {"stored": 8, "photometric": "RGB"}])
+def test_there_and_back_again(client, source, syntax, kind):
+    made = frames(**kind)
+    data = make_picture(made, source)
+    client.stored(data)
+    packed = transcoded(client, data, syntax)
+    assert read(packed).file_meta.TransferSyntaxUID == syntax
+    assert read(packed).SOPInstanceUID == read(data).SOPInstanceUID
+    client.call("DELETE", f"/{path_of(data)}")
+    client.stored(packed)
+    for target in UNCOMPRESSED:
+        back = read(transcoded(client, data, target))
+        assert back.file_meta.TransferSyntaxUID == target
+        assert np.array_equal(back.pixel_array, np.stack([image.pixels for image in made]))
+
+
+@pytest.mark.parametrize("source", [JPEG, JPEG_2000, "1.2.840.10008.1.2.4.91"])
+@pytest.mark.parametrize("syntax", [*LOSSLESS, "1.2.840.10008.1.2.4.110", EXPLICIT])
+def test_colours_go_from_one_compression_to_another(client, source, syntax):
+    data = make_picture(frames(2, stored=8, photometric="RGB"))
+    client.stored(data)
+    first = transcoded(client, data, source)
+    # YBR_FULL_422, YBR_RCT and YBR_ICT: what only these bit streams have.
+    assert read(first).PhotometricInterpretation.startswith("YBR")
+    client.call("DELETE", f"/{path_of(data)}")
+    client.stored(first)
+    native = read(transcoded(client, first, EXPLICIT))
+    then = transcoded(client, first, syntax)
+    assert read(then).file_meta.TransferSyntaxUID == syntax
+    client.call("DELETE", f"/{path_of(first)}")
+    client.stored(then)
+    back = read(transcoded(client, then, EXPLICIT))
+    assert np.array_equal(back.pixel_array, native.pixel_array)
+
+
+def test_who_names_no_syntax_gets_explicit_little_endian(client):
+    data = make_picture(frames())
+    client.stored(data)
+    packed = transcoded(client, data, JPEG_LS)
+    client.call("DELETE", f"/{path_of(data)}")
+    client.stored(packed)
+    for accept in (None, MANY, "*/*"):
+        (only,) = parts(client.get(f"/{path_of(data)}", accept))
+        assert read(only).file_meta.TransferSyntaxUID == EXPLICIT
+    (same,) = parts(client.get(f"/{path_of(data)}", f"{MANY}; transfer-syntax=*"))
+    assert same == packed
+    assert transcoded(client, data, JPEG_LS) == packed
+
+
+def test_the_offset_table_is_right(client):
+    data = make_picture(frames(4))
+    client.stored(data)
+    data_set = read(transcoded(client, data, RLE))
+    table = parse_basic_offsets(data_set.PixelData)
+    assert len(table) == 4
+    start = 8 + 4 * 4
+    for offset in table:
+        assert data_set.PixelData[start + offset : start + offset + 4] == b"\xfe\xff\x00\xe0"
+
+
+def test_lossy_is_another_instance_that_says_so(client):
+    data = make_picture(frames(2, stored=8, photometric="RGB"), ImageType=["ORIGINAL", "PRIMARY"])
+    client.stored(data)
+    first, again = (read(transcoded(client, data, JPEG)) for _ in range(2))
+    original = read(data)
+    assert first.SOPInstanceUID == again.SOPInstanceUID != original.SOPInstanceUID
+    assert first.file_meta.MediaStorageSOPInstanceUID == first.SOPInstanceUID
+    assert first.StudyInstanceUID == original.StudyInstanceUID
+    assert first.LossyImageCompression == "01"
+    assert first.LossyImageCompressionMethod == "ISO_10918_1"
+    assert float(first.LossyImageCompressionRatio) > 1
+    assert list(first.ImageType) == ["DERIVED", "PRIMARY"]
+    assert first.PhotometricInterpretation in ("YBR_FULL_422", "YBR_FULL")
+    assert np.abs(first.pixel_array.astype(int) - original.pixel_array).mean() < 4
+
+
+def test_files_without_pixel_data_pass_everywhere(client):
+    data = make_instance()
+    client.stored(data)
+    for syntax in (*UNCOMPRESSED, JPEG_LS, JPEG):
+        data_set = read(transcoded(client, data, syntax))
+        assert data_set.PatientName == read(data).PatientName
+
+
+def test_what_cannot_be_transcoded_is_named_before_the_first_byte(client):
+    study = {"StudyInstanceUID": new_uid(), "SeriesInstanceUID": new_uid()}
+    good = make_picture(frames(1, stored=8), **study)
+    bad = make_picture(frames(1, stored=12), **study)
+    client.stored(good, bad)
+    path = f"/studies/{study['StudyInstanceUID']}"
+    answer = client.get(path, f"{MANY}; transfer-syntax={JPEG}")
+    assert answer.status_code == 406
+    assert read(bad).SOPInstanceUID in answer.json["Details"]
+    assert read(good).SOPInstanceUID not in answer.json["Details"]
+    either = client.get(path, f"{MANY}; transfer-syntax={JPEG}, {MANY}; transfer-syntax=*;q=0.5")
+    assert sorted(parts(either)) == sorted([good, bad])
+
+
+def test_unknown_syntaxes_are_refused(client):
+    data = make_picture(frames(1))
+    client.stored(data)
+    answer = client.get(f"/{path_of(data)}", "application/dicom; transfer-syntax=1.2.3")
+    assert answer.status_code == 406
+    assert JPEG_LS in answer.json["Details"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in get_testdata_files("*.dcm") if "/test_files/" in p.replace("\\", "/")],
+    ids=lambda p: p.rpartition("/")[2],
+)
+def test_every_file_of_pydicom_is_sent_by_default(client, path):
+    with open(path, "rb") as file:
+        data = file.read()
+    if client.store(data).status_code != 200:
+        pytest.skip("this file is not taken")
+    stored = client.found("/instances")[0]
+    answer = client.get(stored["00081190"]["Value"][0].partition("/dicom-web")[2])
+    assert answer.status_code == 200
+    assert len(parts(answer)) == 1
+
+
+@pytest.fixture
+def client_with(tmp_path):
+    """Makes clients of applications with a configuration."""
+    with ExitStack() as stack:
+
+        def make(**config):
+            folder = tmp_path / new_uid()
+            app = stack.enter_context(temporary_app(folder, config))
+            return Client(app.test_client())
+
+        yield make
+
+
+def test_what_arrives_is_stored_in_the_syntax_of_ingest_transcoding(client_with):
+    made = frames()
+    client = client_with(IngestTranscoding=JPEG_LS)
+    data = make_picture(made)
+    document = client.stored(data, make_instance())
+    assert "00081196" not in str(document)
+    kept = client.original(data).data
+    assert read(kept).file_meta.TransferSyntaxUID == JPEG_LS
+    back = read(transcoded(client, data, IMPLICIT)).pixel_array
+    assert np.array_equal(back, np.stack([image.pixels for image in made]))
+
+
+@pytest.mark.parametrize(
+    ("option", "compressed"),
+    [("IngestTranscodingOfUncompressed", False), ("IngestTranscodingOfCompressed", True)],
+)
+def test_ingest_transcoding_may_be_for_some_only(client_with, option, compressed):
+    data = make_picture(frames())
+    other = client_with(IngestTranscoding=RLE)
+    other.stored(data)
+    sent = other.original(data).data if compressed else data
+    client = client_with(**{"IngestTranscoding": JPEG_LS, option: False})
+    client.stored(sent)
+    assert client.original(data).data == sent
+
+
+def test_a_syntax_that_nothing_encodes_stops_the_start(client_with):
+    with pytest.raises(ConfigError, match="IngestTranscoding"):
+        client_with(IngestTranscoding="1.2.3")
