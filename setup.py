@@ -22,6 +22,7 @@ EXTENSIONS = {
     "auth-token": "dicomweb_auth_token",
     "auth-oidc": "dicomweb_auth_oidc",
     "signed-links": "dicomweb_signed_links",
+    "wado-uri": "dicomweb_wado_uri",
     "audit": "dicomweb_audit",
     "filter-coerce": "dicomweb_filter_coerce",
     "filter-transcode": "dicomweb_filter_transcode",

@@ -86,14 +86,11 @@ LOSSY_QUALITY = Option(
 
 _LATER_CLIENT = "the DICOMweb client is not part of this version"
 _LATER_JOBS = "jobs are not part of this version"
-_LATER_WADO = "WADO-URI is not part of this version"
 _OBSOLETE = "it is obsolete"
 _NO_NEED = "answers are prepared when an instance is stored, so there is nothing to tune"
 _GUNICORN = "gunicorn decides; see gunicorn.conf.py"
 
 _UNUSED: tuple[tuple[str, Any, str], ...] = (
-    ("DicomWeb.EnableWado", True, _LATER_WADO),
-    ("DicomWeb.WadoRoot", "/wado", _LATER_WADO),
     ("DicomWeb.MetadataWorkerThreadsCount", 4, _NO_NEED),
     ("DicomWeb.WadoRsLoaderThreadsCount", 0, _NO_NEED),
     ("DicomWeb.EnablePerformanceLogs", False, "the access log tells the time of every request"),

@@ -15,7 +15,7 @@ DEFAULT_QUALITY = 90
 def view_of(parameters: Mapping[str, str]) -> View:
     """How the client wants to see a frame; raises `BadRequest` that names the parameter."""
     try:
-        annotation = _annotation(parameters.get("annotation"))
+        annotation = annotation_of(parameters.get("annotation"))
         return View(
             window=_window(parameters.get("window")),
             viewport=_viewport(parameters.get("viewport")),
@@ -27,18 +27,19 @@ def view_of(parameters: Mapping[str, str]) -> View:
         raise BadRequest(str(error)) from error
 
 
-def quality_of(parameters: Mapping[str, str]) -> int:
+def quality_of(parameters: Mapping[str, str], name: str = "quality") -> int:
     """The parameter `quality`, 1 to 100 (PS3.18 8.3.5.1.2)."""
-    text = parameters.get("quality")
+    text = parameters.get(name)
     if text is None:
         return DEFAULT_QUALITY
     quality = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
     if not 1 <= quality <= 100:
-        raise BadRequest(f"quality={text[:40]!r} must be a whole number from 1 to 100.")
+        raise BadRequest(f"{name}={text[:40]!r} must be a whole number from 1 to 100.")
     return quality
 
 
-def _annotation(text: str | None) -> frozenset[str]:
+def annotation_of(text: str | None) -> frozenset[str]:
+    """The keywords of the parameter `annotation` (PS3.18 8.3.5.1.1)."""
     return (
         frozenset(each.strip() for each in text.split(",") if each.strip()) if text else frozenset()
     )
@@ -54,7 +55,7 @@ def _window(text: str | None) -> Window | None:
             f"{', '.join(_FUNCTIONS)}."
         )
     function = cast(Literal["linear"], parts[2].lower())
-    return Window(_number(parts[0], "window"), _number(parts[1], "window"), function)
+    return Window(number_of(parts[0], "window"), number_of(parts[1], "window"), function)
 
 
 def _viewport(text: str | None) -> Viewport | None:
@@ -64,7 +65,7 @@ def _viewport(text: str | None) -> Viewport | None:
     parts = [part.strip() for part in text.split(",")]
     if len(parts) not in (2, 6):
         raise BadRequest(f"viewport={text[:80]!r} must be vw,vh or vw,vh,sx,sy,sw,sh.")
-    numbers = [None if part == "" else _number(part, "viewport") for part in parts]
+    numbers = [None if part == "" else number_of(part, "viewport") for part in parts]
     width, height = (_size(number, text) for number in numbers[:2])
     sx, sy, sw, sh = [*numbers[2:], None, None, None, None][:4]
     return Viewport(width, height, abs(sx or 0), abs(sy or 0), sw, sh)
@@ -78,7 +79,8 @@ def _size(number: float | None, text: str) -> int | None:
     return int(number)
 
 
-def _number(text: str, name: str) -> float:
+def number_of(text: str, name: str) -> float:
+    """A finite number; raises `BadRequest` that names the parameter."""
     try:
         number = float(text) if len(text) <= 32 and "_" not in text else float("nan")
     except ValueError:

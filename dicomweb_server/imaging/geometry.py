@@ -7,7 +7,7 @@ from PIL import Image as Pillow
 
 from .header import Attributes, Header, numbers
 from .image import Pixels
-from .view import MAX_PIXELS, View, Viewport, check_size
+from .view import MAX_PIXELS, View, ViewError, Viewport, check_size
 
 PIXEL_MEASURES = "00289110"
 _SPACINGS = ("00280030", "00181164", "00182010", "00280034")
@@ -69,6 +69,8 @@ def fit(pixels: Pixels, aspect: float, how: View) -> Pixels:
 def _through(pixels: Pixels, aspect: float, viewport: Viewport) -> Pixels:
     """A region, as large as the viewport can hold it, in its middle, on black."""
     rows, columns = pixels.shape[:2]
+    if not viewport.padded:
+        return _within(pixels, aspect, viewport)
     high, wide = square_size(rows, columns, aspect)
     height, width = viewport.height or high, viewport.width or wide
     check_size(width, height)
@@ -80,14 +82,34 @@ def _through(pixels: Pixels, aspect: float, viewport: Viewport) -> Pixels:
     scale = min(width / across, height / down)
     shown_width = min(width, max(1, round(across * scale)))
     shown_height = min(height, max(1, round(down * scale)))
-    shown = resize(pixels, shown_height, shown_width, box)
-    if (viewport.region_width or 0) < 0:
-        shown = shown[:, ::-1]
-    if (viewport.region_height or 0) < 0:
-        shown = shown[::-1]
+    shown = _mirrored(resize(pixels, shown_height, shown_width, box), viewport)
     top, left = (height - shown_height) // 2, (width - shown_width) // 2
     canvas[top : top + shown_height, left : left + shown_width] = shown
     return canvas
+
+
+def _within(pixels: Pixels, aspect: float, viewport: Viewport) -> Pixels:
+    """A region, as large as the sides that are named allow; else with its own pixels, made square.
+
+    Raises `ViewError` when nothing is in it.
+    """
+    rows, columns = pixels.shape[:2]
+    box = region(viewport, rows, columns)
+    if box is None:
+        raise ViewError("The region has no pixels.")
+    across, down = box[2] - box[0], (box[3] - box[1]) * aspect
+    sides = ((viewport.width, across), (viewport.height, down))
+    scales = [limit / side for limit, side in sides if limit is not None]
+    scale = min(scales) if scales else max(1, 1 / aspect)
+    width, height = max(1, round(across * scale)), max(1, round(down * scale))
+    check_size(width, height)
+    return _mirrored(resize(pixels, height, width, box), viewport)
+
+
+def _mirrored(shown: Pixels, viewport: Viewport) -> Pixels:
+    if (viewport.region_width or 0) < 0:
+        shown = shown[:, ::-1]
+    return shown[::-1] if (viewport.region_height or 0) < 0 else shown
 
 
 def region(viewport: Viewport, rows: int, columns: int) -> Box | None:

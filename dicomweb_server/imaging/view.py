@@ -61,6 +61,8 @@ class Viewport:
         left, top: of the region, in pixels of the frame (`sx`, `sy`).
         region_width, region_height: of the region (`sw`, `sh`); negative ones mirror it, None
             reaches to the border.
+        padded: whether the result is exactly as large, with black beside what is shown; else it is
+            only as large as the region becomes within that size (PS3.18 9.5.2.5).
 
     Raises:
         ViewError: a number is not possible.
@@ -72,6 +74,7 @@ class Viewport:
     top: float = 0
     region_width: float | None = None
     region_height: float | None = None
+    padded: bool = True
 
     def __post_init__(self) -> None:
         for name, size in (("width", self.width), ("height", self.height)):

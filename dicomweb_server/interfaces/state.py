@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -75,3 +76,16 @@ class StateStore(Provider, ABC):
     @abstractmethod
     def read(self, log: str, *, after: int = 0, limit: int = 100) -> list[Entry]:
         """Entries with a greater sequence number than `after`, oldest first."""
+
+
+def kept_secret(store: StateStore, namespace: str, key: str) -> bytes:
+    """A random key of 32 bytes that all processes share: whichever asks first makes it."""
+    found = store.get(namespace, key)
+    if found is None:
+        try:
+            found = store.put(namespace, key, secrets.token_hex(32), expected=0)
+        except Conflict:
+            found = store.get(namespace, key)
+    if found is None:
+        raise Conflict(f"the key {key} of {namespace} was deleted while it was made")
+    return bytes.fromhex(str(found.value))

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from dicomweb_server.interfaces.auth import Action, Identity, Limit
-from dicomweb_server.interfaces.state import Conflict, Document, StateStore
+from dicomweb_server.interfaces.state import Document, StateStore, kept_secret
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.query import Equals, Match
 
@@ -114,16 +114,5 @@ class LinkStore:
     def _key(self) -> bytes:
         """The key of all processes, made by whichever is first."""
         if self._known_key is None:
-            self._known_key = bytes.fromhex(self._stored_key())
+            self._known_key = kept_secret(self._state, NAMESPACE, _KEY)
         return self._known_key
-
-    def _stored_key(self) -> str:
-        found = self._state.get(NAMESPACE, _KEY)
-        if found is None:
-            try:
-                found = self._state.put(NAMESPACE, _KEY, secrets.token_hex(32), expected=0)
-            except Conflict:
-                found = self._state.get(NAMESPACE, _KEY)
-        if found is None:
-            raise Conflict("the key of links was deleted while it was made")
-        return str(found.value)

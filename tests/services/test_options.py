@@ -124,6 +124,7 @@ HONOURED = {
     *("MaximumStorageSize", "MaximumPatientCount", "MaximumStorageMode"),
     *("SslEnabled", "SslCertificate", "SslVerifyPeers", "SslTrustedClientCertificates"),
     *("SslMinimumProtocolVersion", "SslCiphersAccepted"),
+    *("EnableWado", "WadoRoot"),
 }
 
 
