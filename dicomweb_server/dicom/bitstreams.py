@@ -105,6 +105,7 @@ def _jpeg_header(seen: _Jpeg, scan: bytes, place: tuple[int, int], what: str) ->
         _jpeg_syntaxes(seen.sof, scan, what),
         0,
         place[1],
+        _jpeg_loss(seen.sof, scan),
         padded=seen.sof in _LOSSLESS,
         coded=place[0],
     )
@@ -121,6 +122,13 @@ def _jpeg_syntaxes(sof: int, scan: bytes, what: str) -> tuple[str, ...]:
     if not numbers:
         raise DicomError(f"The {what} is of process SOF {sof:02X}, which DICOM does not know.")
     return tuple(JPEG_FAMILY + number for number in numbers)
+
+
+def _jpeg_loss(sof: int, scan: bytes) -> str:
+    """The method of what cannot but lose something: the DCT of JPEG, JPEG-LS with NEAR."""
+    if sof == _SOF_JPEG_LS:
+        return "ISO_14495_1" if scan[-3] else ""
+    return "" if sof in _LOSSLESS else "ISO_10918_1"
 
 
 def _jpeg_colours(seen: _Jpeg, components: list[bytes]) -> str:

@@ -13,6 +13,7 @@ _TM: Final = re.compile(_TIME, re.ASCII)
 _DT: Final = re.compile(rf"(\d{{4}})(?:(\d\d)(?:(\d\d)(?:{_TIME})?)?)?([+-]\d\d[0-5]\d)?", re.ASCII)
 _OFFSETS: Final = (-1200, 1400)
 _INTEGERS: Final = range(-(2**31), 2**31)
+_COMPONENTS: Final = 5
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _CONTROLS_BUT_FORMATS: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f]")
 
@@ -51,10 +52,18 @@ def _without(controls: re.Pattern[str]) -> Callable[[str], bool]:
     return lambda text: controls.search(text) is None
 
 
+def _is_name(text: str) -> bool:
+    """A name has five components in each group (6.2.1.1)."""
+    groups = text.split("=")
+    few = all(group.count("^") < _COMPONENTS for group in groups)
+    return few and _CONTROLS.search(text) is None
+
+
 _TEXTS: Final[Mapping[str, Callable[[str], bool]]] = {
     "DA": _is_date,
     "DT": _is_date_time,
+    "PN": _is_name,
     "TM": lambda text: _TM.fullmatch(text) is not None,
-    **dict.fromkeys(("AE", "LO", "PN", "SH", "UC", "UR"), _without(_CONTROLS)),
+    **dict.fromkeys(("AE", "LO", "SH", "UC", "UR"), _without(_CONTROLS)),
     **dict.fromkeys(("LT", "ST", "UT"), _without(_CONTROLS_BUT_FORMATS)),
 }

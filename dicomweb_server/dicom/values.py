@@ -57,7 +57,9 @@ def _text(raw: bytes, scope: Scope, key: str, delimiters: re.Pattern[bytes]) -> 
         return raw.decode("ascii")
     text, fine = scope.charset.decode(raw, delimiters)
     if not fine:
-        scope.note(key, "holds bytes that are no text in its character set; they were replaced")
+        scope.note(
+            key, "holds bytes that are no text in its character set: metadata show U+FFFD for them"
+        )
     return text
 
 
@@ -98,7 +100,7 @@ def _make_paragraph(vr: str) -> Converter:
 
 
 def _make_code(vr: str) -> Converter:
-    """AE, AS, CS, DA, DT, TM, UI: the default repertoire, padding on both sides without meaning."""
+    """AE, AS, CS, DA, DT, TM: the default repertoire, padding on both sides without meaning."""
 
     def element(raw: bytes) -> Element:
         text = raw.decode("latin_1")
@@ -113,6 +115,18 @@ def _make_code(vr: str) -> Converter:
         if len(raw) > FEW:
             scope.several(key, raw.count(b"\\") + 1)
         return shared(raw) if len(raw) <= _SHORT else element(raw)
+
+    return convert
+
+
+def _make_uids() -> Converter:
+    """UI: as a code, but padded with NULL alone (PS3.5, 6.2, 9.1)."""
+    code = _make_code("UI")
+
+    def convert(raw: bytes, scope: Scope, key: str) -> Element:
+        if b" " in raw:
+            scope.note(key, "holds a space, with which UIDs are not padded")
+        return code(raw, scope, key)
 
     return convert
 
@@ -132,7 +146,7 @@ def person_name(raw: bytes, scope: Scope, key: str) -> Element:
 def _name_groups(name: str, scope: Scope, key: str) -> dict[str, str] | None:
     groups = [group.rstrip(_PADDING) for group in name.split("=")]
     if len(groups) > 3:
-        scope.note(key, "has more than three groups in a person name; three were kept")
+        scope.note(key, "has more than three groups in a person name: metadata show three")
     return {label: g for label, g in zip(_GROUPS, groups, strict=False) if g} or None
 
 
@@ -142,7 +156,7 @@ def decimal_string(raw: bytes, scope: Scope, key: str) -> Element:
         scope.several(key, raw.count(b"\\") + 1)
     element, wrong = _decimals(raw) if len(raw) <= _SHORT_DS else _decimals.__wrapped__(raw)
     if wrong:
-        scope.note(key, "holds what is no decimal number; it was left out")
+        scope.note(key, "holds what is no decimal number: metadata cannot show it")
     return element
 
 
@@ -169,7 +183,7 @@ def integer_string(raw: bytes, scope: Scope, key: str) -> Element:
         scope.several(key, raw.count(b"\\") + 1)
     element, wrong = _integers(raw) if len(raw) <= _SHORT else _integers.__wrapped__(raw)
     if wrong:
-        scope.note(key, "holds what is no integer; it was left out")
+        scope.note(key, "holds what is no integer: metadata cannot show it")
     return element
 
 
@@ -187,7 +201,9 @@ def _struct(order: str, count: int, code: str) -> Struct:
 
 
 def _whole_words(raw: bytes, size: int, scope: Scope, key: str, vr: str) -> bytes:
-    scope.note(key, f"has {len(raw)} bytes, no multiple of the {size} of {vr}; the rest was left")
+    scope.note(
+        key, f"has {len(raw)} bytes, no multiple of the {size} of {vr}: metadata lack the rest"
+    )
     return raw[: len(raw) // size * size]
 
 
@@ -267,13 +283,14 @@ def _make_tags(order: str) -> Converter:
 def _converters(order: str) -> dict[str, Converter]:
     table: dict[str, Converter] = {
         "PN": person_name,
+        "UI": _make_uids(),
         "DS": decimal_string,
         "IS": integer_string,
         "AT": _make_tags(order),
     }
     table |= {vr: _make_text(vr) for vr in ("SH", "LO", "UC")}
     table |= {vr: _make_paragraph(vr) for vr in ("LT", "ST", "UT", "UR")}
-    table |= {vr: _make_code(vr) for vr in ("AE", "AS", "CS", "DA", "DT", "TM", "UI")}
+    table |= {vr: _make_code(vr) for vr in ("AE", "AS", "CS", "DA", "DT", "TM")}
     table |= {vr: _make_integers(vr, order) for vr in ("US", "SS", "UL", "SL", "UV", "SV")}
     table |= {vr: _make_floats(vr, order) for vr in ("FL", "FD")}
     return table

@@ -10,7 +10,7 @@ from itertools import islice
 
 from dicomweb_server.dicom import DicomError
 from dicomweb_server.interfaces.index import BlobEntry, BlobRef, Index, NewInstance, Origin
-from dicomweb_server.interfaces.storage import BlobInfo, BlobStore, StorageError
+from dicomweb_server.interfaces.storage import BlobInfo, BlobNotFound, BlobStore, StorageError
 from dicomweb_server.services.reading import Reading, ReadingOptions
 from dicomweb_server.services.storages import Storages
 
@@ -114,9 +114,12 @@ class Maintenance:
             for page in _pages(store.iterate()):
                 news = []
                 for info in filter(_is_finished, page):
+                    ref = BlobRef(alias, info.key)
                     try:
-                        news.append(_read(options, store, BlobRef(alias, info.key), info))
+                        news.append(_read(options, store, ref, info))
                     except (DicomError, StorageError) as error:
+                        if isinstance(error, BlobNotFound) and not self._index.knows([ref]):
+                            continue  # it was deleted while we looked
                         problems.append(f"{alias}: {info.key}: {error}")
                 count += self._index.reindex(news)
                 progress(len(page))

@@ -73,7 +73,7 @@ def fill(attributes: Attributes, header: ImageHeader) -> None:
     if not first_text(attributes, _PHOTOMETRIC):
         attributes[_PHOTOMETRIC] = {"vr": "CS", "Value": [header.photometric]}
     demand(attributes)
-    _tell_loss(attributes, header.lossy)
+    tell_loss(attributes, header.lossy)
 
 
 def _told(header: ImageHeader) -> dict[str, int]:
@@ -133,8 +133,11 @@ def _check_high_bit(attributes: Attributes) -> None:
         )
 
 
-def _tell_loss(attributes: Attributes, method: str) -> None:
-    """What lost something stays lossy (PS3.3, C.7.6.1.1.5); `method`: "" if that is not known."""
+def tell_loss(attributes: Attributes, method: str) -> None:
+    """What lost something stays lossy (PS3.3, C.7.6.1.1.5); `method`: "" if that is not known.
+
+    Raises NotStorable if the metadata say that nothing was lost.
+    """
     if not method:
         return
     if first_text(attributes, _LOSSY) == "00":
@@ -154,9 +157,12 @@ def _check(attributes: Attributes, header: ImageHeader) -> None:
     if allocated is not None and allocated < precision:
         raise _contradiction("Bits Allocated", allocated, f"{precision} bits")
     stored = number(attributes, _STORED)
-    # Lossless encoders often code all of Bits Allocated, which keeps every bit that is stored.
-    whole = header.padded and precision == (allocated or precision)
-    if stored is not None and (stored > precision or (stored < precision and not whole)):
+    # Lossless encoders often code all of Bits Allocated, which keeps every bit that is stored, or
+    # no more bits than the values need: those above are copies of the sign, or 0.
+    fits = stored is None or stored == precision
+    if header.padded and stored is not None:
+        fits = fits or stored > precision or precision == (allocated or precision)
+    if not fits:
         raise _contradiction("Bits Stored", stored, f"{precision} bits")
     photometric = first_text(attributes, _PHOTOMETRIC)
     if photometric and (photometric in _OF_ONE_SAMPLE) != (header.samples == 1):

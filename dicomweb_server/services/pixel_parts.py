@@ -37,7 +37,14 @@ from dicomweb_server.ps318.store_response import (
     TRANSFER_SYNTAX_NOT_SUPPORTED,
 )
 from dicomweb_server.services.bulk_parts import BulkPart, NotStorable
-from dicomweb_server.services.pixel_attributes import Attributes, check_runs, demand, fill, number
+from dicomweb_server.services.pixel_attributes import (
+    Attributes,
+    check_runs,
+    demand,
+    fill,
+    number,
+    tell_loss,
+)
 from dicomweb_server.services.video_parts import read_video, take_video
 
 _PIXEL_DATA: Final = "7FE00010"
@@ -146,7 +153,9 @@ class PixelParts:
                 f"frames of {bits} bits do not begin on whole bytes: they must come as one part"
             )
         frames = number(self.attributes, _FRAMES)
-        count = frames if frames is not None else self._count(size, bits)
+        # What has several frames says so (PS3.3, C.7.6.6: Type 1), or sends a part for each:
+        # a length that fits by chance makes no frames.
+        count = frames if frames is not None else len(place.lengths)
         wanted = (bits * count + 7) // 8
         if not wanted <= size <= wanted + wanted % 2:
             raise _mismatch(self._of_another_size(size, wanted, count))
@@ -160,10 +169,6 @@ class PixelParts:
             f"the pixel data have {size} bytes; Rows, Columns, Samples per Pixel, Bits Allocated "
             f"and Number of Frames ({', '.join(map(str, values))}, {frames}) make {wanted}"
         )
-
-    @staticmethod
-    def _count(size: int, bits: int) -> int:
-        return max(size * 8 // bits, 1)
 
     def _count_frames(self, told: int | None, frames: int | None, parts: int) -> None:
         if frames is None and told is not None and told > 1:
@@ -185,6 +190,7 @@ class PixelParts:
                 fill(self.attributes, header)
             elif not _alike(header, first):
                 raise _mismatch(f"frame {count} is an image of another size or kind than frame 1")
+            tell_loss(self.attributes, header.lossy)
             self._check_runs(header, offset, count)
             possible = tuple(each for each in possible if each in header.syntaxes)
         self.transfer_syntax = self._choose(possible, given)

@@ -7,9 +7,13 @@ import zipfile
 
 import pytest
 from click.testing import CliRunner
+from dicomweb_storage_filesystem.store import FileSystemStore
 from werkzeug.security import check_password_hash
 
 from dicomweb_server.cli.main import cli
+from dicomweb_server.interfaces.auth import EVERYTHING
+from dicomweb_server.ps318.paths import Resource
+from dicomweb_server.testing.apps import context_of, temporary_app
 from dicomweb_server.testing.dicom import make_instance, make_study, uids_of
 
 
@@ -181,6 +185,39 @@ def test_reindexing(operator, files):
     assert "f" * 32 in done.output
     assert operator.stats()["instances"] == 3
     assert operator.call("check").exit_code == 0
+
+
+def deleted_by_a_client(folder, key):
+    with temporary_app(folder) as app:
+        index = context_of(app).index
+        study = uids_of(next((folder / "files").glob("*.dcm")).read_bytes())[0]
+        (record,) = (
+            each for each in index.instances(Resource(study), EVERYTHING) if each.blob.key == key
+        )
+        path = Resource(study, record.series_uid, record.sop_uid).path
+        assert app.test_client().delete(f"/dicom-web/{path}").status_code == 204
+
+
+@pytest.mark.parametrize("needed", [False, True])
+def test_reindexing_beside_a_deletion(operator, files, monkeypatch, needed):
+    operator.call("import", str(files))
+    opened = FileSystemStore.open
+
+    def gone(self, key):
+        """Just before its file is read an instance is deleted, or the file alone is lost."""
+        monkeypatch.setattr(FileSystemStore, "open", opened)
+        if needed:
+            (path,) = (operator.folder / "data" / "instances").rglob(key)
+            path.unlink()
+        else:
+            deleted_by_a_client(operator.folder, key)
+        return opened(self, key)
+
+    monkeypatch.setattr(FileSystemStore, "open", gone)
+    done = operator.call("reindex")
+    assert ("has no file" in done.output) is needed
+    assert done.exit_code == needed
+    assert "2 instances are indexed" in done.output
 
 
 def test_hashing_a_password():

@@ -81,7 +81,7 @@ FORMS = {
     "SH": (["two words", "caf\xe9"], ["a\tb", "a\r\nb", "a\x1bb", "a\x07b"]),
     "LO": (["two words"], ["a\nb", "a\x0cb", "a\x00b"]),
     "UC": (["two words"], ["a\nb"]),
-    "PN": (["Doe^J"], ["Doe\n^J", "Doe^\tJ"]),
+    "PN": (["Doe^J", "A^B^C^D^E=^^^^"], ["Doe\n^J", "Doe^\tJ", "A^B^C^D^E^F", "A=1^2^3^4^5^6"]),
     "ST": (["a\tb\r\n\x0cc"], ["a\x07b", "a\x1bb", "a\x0bb"]),
     "LT": (["a\tb\r\nc"], ["a\x08b"]),
     "UT": (["a\tb\r\nc"], ["a\x01b"]),
@@ -105,3 +105,27 @@ def test_escape_sequences_of_character_sets_are_no_control_characters():
     )
     assert b"\x1b$B" in data
     assert sentences(data) == []
+
+
+def test_uids_are_padded_with_null():
+    data = make_instance(SOPClassUID="1.2.3")
+    assert b"1.2.3\0" in data
+    (found,) = sentences(data.replace(b"1.2.3\0", b"1.2.3 "))
+    assert "(0008,0016)" in found
+    assert "space" in found
+
+
+@pytest.mark.parametrize("declared", [None, "", "ISO_IR 6"])
+def test_text_beyond_the_default_repertoire_needs_a_character_set(declared):
+    names = {"PatientName": "Muller^J", "StudyDescription": "Plain"}
+    data = make_instance(SpecificCharacterSet=declared, **names)
+    assert sentences(data) == []
+    (found,) = sentences(data.replace(b"Muller", b"M\xfcller"))
+    assert found.startswith("PatientName (0010,0010) has bytes above 7FH")
+    (found,) = sentences(data.replace(b"Plain", b"Pl\xe4in"))
+    assert found.startswith("StudyDescription (0008,1030)")
+
+
+def test_what_cannot_be_shown_does_not_read_as_if_the_file_were_changed():
+    (found,) = sentences(make_instance(SliceThickness="1.5000").replace(b"1.5000", b"1,5000"))
+    assert found == "(0018,0050) holds what is no decimal number: metadata cannot show it."

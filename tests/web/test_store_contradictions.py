@@ -17,6 +17,7 @@ from tests.web.test_store_metadata import (
     refused,
     stored,
     typed_frame,
+    url,
     us,
     without,
 )
@@ -164,6 +165,45 @@ def test_what_a_bit_stream_is_not(client, name, kind, wrong, words):
     refused(client, of(original, **wrong), ("bulk/1", frame, kind), reason=MISMATCH, words=words)
 
 
+LOSSY = [
+    ("SC_rgb_jpeg_dcmtk.dcm", "image/jpeg", "ISO_10918_1"),
+    ("JPEG-lossy.dcm", "image/jpeg", "ISO_10918_1"),
+    ("SC_rgb_jls_lossy_line.dcm", "image/jls", "ISO_14495_1"),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "method"), LOSSY)
+def test_what_lost_something_says_so(client, name, kind, method):
+    frame, original = typed_frame(name, kind)
+    one = of(original)
+    assert post(client, [one], ("bulk/1", frame, kind)).status_code == 200
+    file = stored(client, one)
+    assert (file.LossyImageCompression, file.LossyImageCompressionMethod) == ("01", method)
+
+
+@pytest.mark.parametrize(("name", "kind", "method"), LOSSY)
+def test_what_lost_something_cannot_deny_it(client, name, kind, method):
+    frame, original = typed_frame(name, kind)
+    denied = of(original, x00282110={"vr": "CS", "Value": ["00"]})
+    words = (
+        "Lossy Image Compression is 00, the bit stream of the pixel data has lossy compression "
+        f"({method})"
+    )
+    refused(client, denied, ("bulk/1", frame, kind), reason=MISMATCH, words=words)
+
+
+@pytest.mark.parametrize(
+    "name", ["MR_small_jpeg_ls_lossless.dcm", "SC_rgb_jpeg_gdcm.dcm", "MR_small_jp2klossless.dcm"]
+)
+def test_what_lost_nothing_says_nothing(client, name):
+    kind = {"MR_small_jpeg_ls_lossless.dcm": "image/jls", "SC_rgb_jpeg_gdcm.dcm": "image/jpeg"}
+    frame, original = typed_frame(name, kind.get(name, "image/jp2"))
+    one = of(original, x00282110={"vr": "CS", "Value": ["00"]})
+    part = ("bulk/1", frame, kind.get(name, "image/jp2"))
+    assert post(client, [one], part).status_code == 200
+    assert stored(client, one).LossyImageCompression == "00"
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "right"),
     [
@@ -179,6 +219,20 @@ def test_what_a_bit_stream_may_be(client, name, kind, right):
     one = of(original, **right)
     assert post(client, [one], ("bulk/1", frame, kind)).status_code == 200
     assert stored(client, one).PixelRepresentation == one["00280103"]["Value"][0]
+
+
+def test_more_bits_may_be_stored_than_a_lossless_stream_codes(client):
+    """Encoders code as many bits as the values need; the pixels are the same."""
+    frame, original = frame_of("J2K_pixelrep_mismatch.dcm")
+    found = []
+    for bits in (13, 14, 16):
+        one = of(original, x00280101=us(bits), x00280102=us(bits - 1), x00280103=us(0))
+        assert post(client, [one], ("bulk/1", frame, "image/jp2")).status_code == 200
+        assert stored(client, one).BitsStored == bits
+        path = f"{url(one)}/frames/1"
+        found.append(client.get(path, "application/octet-stream").data)
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) == original.Rows * original.Columns * 2
 
 
 # --- what nobody tells -----------------------------------------------------------------------

@@ -372,10 +372,12 @@ def test_odd_pixel_data_are_padded(client):
     assert stored(client, one).PixelData == b"12345\0"
 
 
-def test_a_frame_number_is_found_out(client):
-    one = image()
-    assert post(client, [one], ("bulk/1", bytes(24), OCTETS)).status_code == 200
-    assert stored(client, one).NumberOfFrames == 4
+def test_a_frame_number_is_not_guessed(client):
+    """Number of Frames is Type 1 for several frames (PS3.3, C.7.6.6)."""
+    words = "have 24 bytes; Rows, Columns, Samples per Pixel, Bits Allocated and Number of Frames"
+    refused(client, image(), ("bulk/1", bytes(24), OCTETS), reason=MISMATCH, words=words)
+    told = image() | {"00280008": {"vr": "IS", "Value": [4]}}
+    assert post(client, [told], ("bulk/1", bytes(24), OCTETS)).status_code == 200
 
 
 @pytest.mark.parametrize("size", [0, 5, 8, 13])
