@@ -29,19 +29,25 @@ def single_picture(
     view: View,
     media_type: str,
     quality: int,
+    state: InstanceRecord | None = None,
 ) -> Response:
-    """Frames as one file; without `numbers` the first, or all where the media type is animated."""
+    """Frames as one file; without `numbers` the first, or all where the media type is animated.
+
+    `state`: a presentation state that they are shown by.
+    """
     if numbers is None:
         animated = current_context().services.render.animated
         last = image.pixels.number_of_frames if media_type in animated else 1
         numbers = range(1, last + 1)
     asked = in_type(Asked(view, media_type, quality), media_type)
-    etag = tag_of_records([record], repr((list(numbers), False, asked)))
+    used = [record] if state is None else [record, state]
+    etag = tag_of_records(used, repr((list(numbers), False, asked)))
     cached = not_modified(etag)
     if cached is not None:
         return cached
     set_timeout()
-    return picture_answer(rendered_frames(record, image, numbers, asked), media_type, etag)
+    data = rendered_frames(record, image, numbers, asked, state)
+    return picture_answer(data, media_type, etag)
 
 
 def in_type(asked: Asked, media_type: str) -> Asked:
@@ -65,11 +71,15 @@ def check_numbers(image: StoredImage, numbers: Sequence[int]) -> None:
 
 
 def rendered_frames(
-    record: InstanceRecord, image: StoredImage, numbers: Sequence[int], asked: Asked
+    record: InstanceRecord,
+    image: StoredImage,
+    numbers: Sequence[int],
+    asked: Asked,
+    state: InstanceRecord | None = None,
 ) -> bytes:
     """Frames as one file; raises `HttpError` (404) if one is not there, or `DicomError`."""
     check_numbers(image, numbers)
-    return current_context().services.render.render(record, image, numbers, asked)
+    return current_context().services.render.render(record, image, numbers, asked, state)
 
 
 def picture_answer(data: bytes, media_type: str, etag: str) -> Response:

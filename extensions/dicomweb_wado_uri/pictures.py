@@ -6,16 +6,19 @@ from typing import Any
 
 from flask import Response, request
 
-from dicomweb_server.http import HttpError, current_context, warn
+from dicomweb_server.http import HttpError, current_context, current_scope, warn
 from dicomweb_server.http.pictures import presentable_answer, single_picture
+from dicomweb_server.http.resources import note, resource_of
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.ps318.charsets import negotiate_charset
 from dicomweb_server.ps318.errors import BadRequest, NotAcceptable
 from dicomweb_server.ps318.media_types import JPEG
+from dicomweb_server.ps318.paths import Resource
 from dicomweb_wado_uri.burned_in import UNCHECKED, check_burned_in
 from dicomweb_wado_uri.query import Parameters, PictureQuery, listed, wants_anonymous
 
 _NUMBER_OF_FRAMES = "00280008"
+_PRESENTATION_STATES = "1.2.840.10008.5.1.4.1.1.11."
 
 
 def picture_types() -> list[str]:
@@ -32,23 +35,41 @@ def picture(
     """
     anonymous = wants_anonymous(parameters)
     query = PictureQuery.of(parameters)
-    if query.presentation is not None:
+    if anonymous and query.presentation is not None:
         raise NotAcceptable(
-            "Presentation states are not applied in this version; possible is the image without "
-            "presentationUID and presentationSeriesUID."
+            "A presentation state may draw names, so that anonymize=yes excludes presentationUID."
         )
+    state = None if query.presentation is None else _state(record, query.presentation)
+    # Of a state that shows several frames there is one picture (9.5.3.3).
     frame = query.frame
     _check_frame(image, frame)
     checked = not anonymous or check_burned_in(record)
     form = image.form
     view = query.view(form.rows, form.columns, anonymous=anonymous)
-    numbers = None if frame is None else (frame,)
-    answer = single_picture(record, image, numbers, view, media_type, query.quality)
+    numbers = None if frame is None and state is None else (frame or 1,)
+    answer = single_picture(record, image, numbers, view, media_type, query.quality, state)
     if not checked:
         warn(answer, UNCHECKED)
     if anonymous and query.annotation:
         warn(answer, "annotation was ignored, since anonymize=yes was asked for")
     return answer
+
+
+def _state(record: InstanceRecord, uids: tuple[str, str]) -> InstanceRecord:
+    """The presentation state, which is in the study of its image; raises 400 (9.5.2.3)."""
+    series, instance = uids
+    found: list[InstanceRecord] = []
+    if series.isprintable() and instance.isprintable():
+        resource = Resource(record.study_uid, series, instance)
+        found = list(current_context().services.retrieve.records(resource, current_scope()))
+    found = [each for each in found if each.patient_id == record.patient_id]
+    if not found or not found[0].sop_class_uid.startswith(_PRESENTATION_STATES):
+        raise BadRequest(
+            f"presentationUID is {instance[:80]!r}, and the study of the image has no such "
+            f"presentation state in the series {series[:80]!r}."
+        )
+    note(resource_of(found[0]), found[:1])
+    return found[0]
 
 
 def _check_frame(image: Any, frame: int | None) -> None:

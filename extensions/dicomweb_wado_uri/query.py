@@ -117,9 +117,8 @@ class PictureQuery:
             _window(parameters),
             _presentation(parameters),
         )
-        if query.presentation and (query.window or query.frame is not None):
-            other = "windowCenter and windowWidth" if query.window else "frameNumber"
-            raise BadRequest(f"presentationUID and {other} exclude each other.")
+        if query.presentation:
+            _refuse_beside_state(parameters)
         return query
 
     def view(self, rows: int, columns: int, *, anonymous: bool = False) -> View:
@@ -136,10 +135,19 @@ class PictureQuery:
         """The size is chosen within rows and columns, as the region needs it (9.5.2.5)."""
         if self.region is None and self.rows is None and self.columns is None:
             return None
-        left, top, right, bottom = self.region or (0, 0, 1, 1)
+        if self.region is None:
+            return Viewport(self.columns, self.rows, padded=False)
+        left, top, right, bottom = self.region
         start = left * columns, top * rows
         size = (right - left) * columns, (bottom - top) * rows
         return Viewport(self.columns, self.rows, *start, *size, padded=False)
+
+
+def _refuse_beside_state(parameters: Parameters) -> None:
+    """What a presentation state says itself must not be said twice (9.5.2.2, 9.5.2.3)."""
+    for name in ("windowCenter", "windowWidth", "frameNumber", "region"):
+        if name in parameters:
+            raise BadRequest(f"presentationUID and {name} exclude each other.")
 
 
 def _count(parameters: Parameters, name: str) -> int | None:

@@ -47,7 +47,7 @@ _QUERY = (
     ("region", "xmin,ymin,xmax,ymax in parts of the image, 0 to 1"),
     ("windowCenter", "with windowWidth: the grey values to show"),
     ("windowWidth", "with windowCenter"),
-    ("presentationUID", "a presentation state; not in this version"),
+    ("presentationUID", "a presentation state of the same study, to show the image by"),
     ("presentationSeriesUID", "its series"),
 )
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pydicom import Dataset
 from pydicom.data import get_testdata_file
 
 from dicomweb_server.config import ConfigError
@@ -324,6 +325,7 @@ WRONG = [
 ]
 STATE = {"presentationUID": "1.2.5.1", "presentationSeriesUID": "1.2.5"}
 WRONG += [STATE | {"windowCenter": "1", "windowWidth": "2"}, STATE | {"frameNumber": "1"}]
+WRONG += [STATE | {"region": "0,0,1,1"}, STATE]
 
 
 @pytest.mark.parametrize("asked", WRONG, ids=str)
@@ -333,8 +335,56 @@ def test_what_cannot_be_is_400_and_named(grey, asked):
     assert any(name in answer.json["Details"] for name in (*asked, "frame", "width", "height"))
 
 
-def test_presentation_states_are_refused_clearly(grey):
-    refused(grey(**STATE, rows="10", annotation="patient", imageQuality="50"), 406, "Presentation")
+def state_of(**attributes):
+    """A presentation state that turns the image by 90 degrees."""
+    image = Dataset()
+    image.ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    image.ReferencedSOPInstanceUID = "1.2.3.4"
+    series = Dataset()
+    series.SeriesInstanceUID = "1.2.3"
+    series.ReferencedImageSequence = [image]
+    values = {
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.11.1",
+        "StudyInstanceUID": "1.2",
+        "SeriesInstanceUID": "1.2.5",
+        "SOPInstanceUID": "1.2.5.1",
+        "ReferencedSeriesSequence": [series],
+        "PresentationLUTShape": "INVERSE",
+        "ImageRotation": 90,
+        "ImageHorizontalFlip": "N",
+    }
+    return make_instance(**values | attributes)
+
+
+def test_an_image_by_a_presentation_state(grey):
+    grey.client.stored(state_of())
+    shown = png(grey, **STATE)
+    assert shown.shape == (40, 20)
+    assert shown[0, 0] == 255
+    assert png(grey, **STATE, rows="20", imageQuality="50").shape == (20, 10)
+    assert (png(grey, **STATE, annotation="patient", rows="200") != 0).any()
+    assert grey(**STATE).headers["ETag"] != grey().headers["ETag"]
+    refused(grey(**STATE, anonymize="yes"), 406, "presentationUID")
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"SOPInstanceUID": "1.2.5.9"}, {"SeriesInstanceUID": "1.2.9"}, {"StudyInstanceUID": "1.9"}],
+    ids=str,
+)
+def test_a_presentation_state_that_is_not_there(grey, attributes):
+    grey.client.stored(state_of(**attributes))
+    refused(grey(**STATE), 400, "presentationUID")
+
+
+def test_what_is_no_presentation_state(grey):
+    grey.client.stored(image_of(SeriesInstanceUID="1.2.5", SOPInstanceUID="1.2.5.1"))
+    refused(grey(**STATE), 400, "presentationUID")
+
+
+def test_a_presentation_state_of_another_image(grey):
+    grey.client.stored(state_of(ReferencedSeriesSequence=[]))
+    refused(grey(**STATE), 406, "presentation state")
 
 
 @settings(

@@ -1,6 +1,7 @@
 """Every route, asked by every kind of user: nobody gets more than he may, or learns of more."""
 
 import json
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -89,6 +90,8 @@ def ask(dicomweb_client):
             options |= STRANGERS[user]
         else:
             options["auth"] = (user, "secret")
+        path, _, query = path.partition("?")
+        options["query_string"] = dict(parse_qsl(query)) | options.get("query_string", {})
         return dicomweb_client.open(path, method=method, **options)
 
     return call
@@ -101,6 +104,7 @@ def routes(app, study):
         "series": f"{study}.1",
         "instance": f"{study}.1.1",
         "path": "7fe00010",
+        "listed": "1",
         "key": "0" * 16,
         "patient": "0" * 44,
     }
@@ -109,6 +113,8 @@ def routes(app, study):
         for name in rule.arguments:
             converter = "path:" if f"<path:{name}>" in path else ""
             path = path.replace(f"<{converter}{name}>", values[name])
+        if path == "/wado":
+            path += f"?requestType=WADO&objectUID={study}.1.1"
         assert "<" not in path, f"say in this test what stands for a parameter of {rule.rule}"
         action = action_of(app.view_functions[rule.endpoint])
         for method in sorted(rule.methods - {"OPTIONS"}):
