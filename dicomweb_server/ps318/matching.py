@@ -103,6 +103,27 @@ class EqualsNumber:
 
 
 @dataclass(frozen=True, slots=True)
+class ByStoredVR:
+    """Single value matching of an attribute whose VR nobody declared: that of the data counts.
+
+    A private attribute has the VR that explicit VR files give it (PS3.5, 7.8.1); `01.50` equals
+    `1.5` where that is one of numbers.
+    """
+
+    text: Equals
+    number: Decimal
+
+    @property
+    def folded(self) -> bool:
+        """Whether the text is compared without case."""
+        return self.text.folded
+
+    def matches(self, values: Sequence[str]) -> bool:
+        """Whether any value is equal as a text, for want of a VR."""
+        return self.text.matches(values)
+
+
+@dataclass(frozen=True, slots=True)
 class OneOf:
     """List matching (C.2.2.2.2, C.2.2.2.8): any of the texts.
 
@@ -249,6 +270,7 @@ Predicate = (
     AnyValue
     | Equals
     | EqualsNumber
+    | ByStoredVR
     | OneOf
     | Wildcard
     | Range
@@ -258,6 +280,16 @@ Predicate = (
     | FuzzyName
     | AnyOf
 )
+
+
+def of_vr(predicate: Predicate, vr: str) -> Predicate:
+    """The predicate for data that have an attribute with a VR."""
+    match predicate:
+        case ByStoredVR(text, number):
+            return EqualsNumber(number, vr) if vr in NUMBER_VRS else text
+        case AnyOf(alternatives):
+            return AnyOf(tuple(of_vr(each, vr) for each in alternatives))
+    return predicate
 
 
 def name_texts(raw: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ value also matches as a whole.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from dicomweb_server.ps318 import dates
 from dicomweb_server.ps318.errors import BadRequest
@@ -17,6 +18,7 @@ from dicomweb_server.ps318.matching import (
     WILDCARD_VRS,
     AnyOf,
     AnyValue,
+    ByStoredVR,
     Equals,
     EqualsNumber,
     FuzzyName,
@@ -71,8 +73,12 @@ def parse_predicate(name: str, vr: str, value: str, rules: MatchingRules) -> Pre
     if vr in BINARY_VRS:
         raise BadRequest(f"{name} holds binary values (VR {vr}), which cannot be matched.")
     if rules.fuzzy and vr == "PN":
-        return _fuzzy(text)
-    case_sensitive = rules.case_sensitive
+        return _fuzzy(text, _listed(name, vr, value, rules.case_sensitive))
+    return _listed(name, vr, value, rules.case_sensitive)
+
+
+def _listed(name: str, vr: str, value: str, case_sensitive: bool) -> Predicate:
+    text = value.strip(" \0")
     alternatives = [each.strip(" \0") for each in _SEPARATORS.split(text)]
     if len(alternatives) == 1:
         return _single(name, vr, text, case_sensitive)
@@ -84,12 +90,17 @@ def parse_predicate(name: str, vr: str, value: str, rules: MatchingRules) -> Pre
     return _any_of([_single(name, vr, each, case_sensitive) for each in dict.fromkeys(given)])
 
 
-def _fuzzy(text: str) -> Predicate:
-    """Words that a name must have; a comma may stand between them, as in `Doe, John`."""
+def _fuzzy(text: str, literal: Predicate) -> Predicate:
+    """Words that a name must have; a comma may stand between them, as in `Doe, John`.
+
+    Fuzzy matching comes in addition (C.2.2.2.1.1): what fits wild cards literally is found too.
+    """
     names = [found for each in text.split("\\") if (found := words(each))]
-    if not names:
+    if not names or isinstance(literal, AnyValue):
         return AnyValue()
-    alternatives = tuple(FuzzyName(each) for each in names)
+    alternatives: tuple[Predicate, ...] = tuple(FuzzyName(each) for each in names)
+    if "*" in text or "?" in text:
+        alternatives += literal.alternatives if isinstance(literal, AnyOf) else (literal,)
     return alternatives[0] if len(alternatives) == 1 else AnyOf(alternatives)
 
 
@@ -117,7 +128,9 @@ def _single(name: str, vr: str, text: str, case_sensitive: bool) -> Predicate:
     folded = vr == "PN" or (not case_sensitive and vr in WILDCARD_VRS)
     clean = fold(text) if folded else plain(text)
     if "*" not in text and "?" not in text:
-        return Equals(_comparable(vr, clean), folded)
+        equal = Equals(_comparable(vr, clean), folded)
+        number = _usable_number(text) if vr == "UN" else None
+        return equal if number is None else ByStoredVR(equal, number)
     if vr not in WILDCARD_VRS:
         raise BadRequest(
             f"{name}={text!r} holds a wild card, which attributes of VR {vr} do not have"
@@ -162,10 +175,15 @@ def _moment(name: str, vr: str, text: str) -> Range:
 
 
 def _number(name: str, vr: str, text: str) -> EqualsNumber:
-    number = number_of(text) if len(text) <= _LONGEST_NUMBER else None
-    if number is None or abs(number.adjusted()) > _LARGEST_EXPONENT:
+    number = _usable_number(text)
+    if number is None:
         raise BadRequest(
             f"{name}={text[:_LONGEST_NUMBER]!r} is not a number, which VR {vr} demands;"
             " there are no ranges or wild cards of numbers."
         )
     return EqualsNumber(number, vr)
+
+
+def _usable_number(text: str) -> Decimal | None:
+    number = number_of(text) if len(text) <= _LONGEST_NUMBER else None
+    return None if number is None or abs(number.adjusted()) > _LARGEST_EXPONENT else number

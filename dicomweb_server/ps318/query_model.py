@@ -13,6 +13,7 @@ from dicomweb_server.ps318.matching import (
     NameGroups,
     Predicate,
     name_texts,
+    of_vr,
     texts_of,
 )
 
@@ -31,20 +32,24 @@ class Match:
     """One attribute and what it must be.
 
     `path`: tags as 8 upper-case hex digits, outermost first; more than one looks into sequences,
-    any item will do, but see `all_match`. `vr`: of the last tag. `creator`: who reserved the block
-    of a private last tag (PS3.5, 7.8.1), which may be another block in each data set; "" takes the
-    tag as it is.
+    any item will do, but see `all_match`. `vr`: of the last tag. `creators`: for each tag who
+    reserved the block of a private one (PS3.5, 7.8.1), which may be another block in each data set
+    and item; "" takes the tag as it is. () for none.
     """
 
     path: tuple[str, ...]
     vr: str
     predicate: Predicate
-    creator: str = ""
+    creators: tuple[str, ...] = ()
 
     @property
     def tag(self) -> str:
         """The outermost tag: what must be in the answer."""
         return self.path[0]
+
+    def creator(self, depth: int = 0) -> str:
+        """Who reserved the block of the tag at a depth of the path; "" if that does not matter."""
+        return self.creators[depth] if self.creators else ""
 
     @property
     def is_universal(self) -> bool:
@@ -69,15 +74,17 @@ class Match:
             return self.predicate.holds(texts_of(element), times)
         if self.vr == "SQ":  # it has items or none
             return isinstance(self.predicate, IsEmpty) and not (element or {}).get("Value")
+        if self.vr == "UN" and element:
+            return of_vr(self.predicate, str(element.get("vr"))).matches(texts_of(element))
         return self.matches_values(texts_of(element))
 
     def tag_in(self, attributes: Mapping[str, Any], depth: int = 0) -> str:
         """The tag at a depth of the path as the data set has it; "" if its block is not there."""
-        tag = self.path[depth]
-        if not self.creator or depth < len(self.path) - 1:
+        tag, creator = self.path[depth], self.creator(depth)
+        if not creator:
             return tag
         for block in range(0x10, 0x100):
-            if texts_of(attributes.get(f"{tag[:4]}00{block:02X}")) == (self.creator,):
+            if texts_of(attributes.get(f"{tag[:4]}00{block:02X}")) == (creator,):
                 return f"{tag[:4]}{block:02X}{tag[6:]}"
         return ""
 
@@ -98,7 +105,7 @@ def _hold(conditions: Sequence[Match], attributes: Mapping[str, Any], depth: int
     inner: dict[str, list[Match]] = {}
     for each in conditions:
         if len(each.path) > depth + 1:
-            inner.setdefault(each.path[depth], []).append(each)
+            inner.setdefault(each.tag_in(attributes, depth), []).append(each)
         elif not each.matches_at(attributes, depth):
             return False
     return all(

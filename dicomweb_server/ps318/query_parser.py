@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final, Protocol
@@ -49,6 +49,7 @@ class _Draft:
 
     level: QueryLevel = QueryLevel.STUDY
     conditions: dict[tuple[str, ...], Match] = field(default_factory=dict)
+    given: dict[tuple[str, ...], tuple[str, str]] = field(default_factory=dict)
     include: dict[str, None] = field(default_factory=dict)
     include_all: bool = False
     limit: int | None = None
@@ -88,9 +89,17 @@ def parse_query(
     for key, value in pairs:
         if key.strip() and key.strip() not in _FLAGS:
             _read(draft, key.strip(), value, dictionary, rules, keywords)
+
+    def by_creator(path: tuple[str, ...], creators: tuple[str, ...]) -> Match:
+        key, value = draft.given[path]
+        _check_sequences(key, path, creators, dictionary)
+        creator = creators[-1]
+        vr = dictionary.vr(path[-1], creator) if creator else dictionary.vr(path[-1])
+        return replace(_match(path, (key, value), vr, rules), creators=creators)
+
     return Query(
         draft.level,
-        combined(draft.conditions, dictionary),
+        combined(draft.conditions, by_creator),
         IncludeFields(tuple(draft.include), draft.include_all),
         draft.limit,
         draft.offset,
@@ -132,9 +141,14 @@ def _read(
         if path is None or _is_of_others(path, draft.level):
             draft.ignored[key] = None
         elif path != _CHARACTER_SET:
-            # PS3.6 leaves some open, as in "US or SS": for matching the first will do
-            vr = dictionary.vr(path[-1]).partition(" or ")[0]
-            _read_match(draft, Match(path, vr, parse_predicate(key, vr, value, rules)))
+            draft.given[path] = (key, value)
+            _read_match(draft, _match(path, (key, value), dictionary.vr(path[-1]), rules))
+
+
+def _match(path: tuple[str, ...], given: tuple[str, str], vr: str, rules: MatchingRules) -> Match:
+    # PS3.6 leaves some open, as in "US or SS": for matching the first will do
+    first = vr.partition(" or ")[0]
+    return Match(path, first, parse_predicate(given[0], first, given[1], rules))
 
 
 def _is_of_others(path: tuple[str, ...], level: QueryLevel) -> bool:
@@ -196,10 +210,25 @@ def _attribute_path(
             _refuse_attribute(key, name, is_path=len(names) > 1, tags=tags, keywords=keywords)
             return None
     path = tuple(tag for tag in tags if tag is not None)
-    for name, tag in zip(names[:-1], path[:-1], strict=True):
-        if dictionary.vr(tag) != "SQ":
-            raise BadRequest(f"{key} looks into {name}, which is not a sequence.")
+    _check_sequences(key, path, ("",) * len(path), dictionary)
     return path
+
+
+def _check_sequences(
+    key: str, path: Sequence[str], creators: Sequence[str], dictionary: AttributeDictionary
+) -> None:
+    """Raise BadRequest if a path leads into what is no sequence.
+
+    A private attribute of which nobody declared a VR may be one.
+    """
+    for name, tag, creator in zip(key.split("."), path[:-1], creators[:-1], strict=False):
+        vr = dictionary.vr(tag, creator) if creator else dictionary.vr(tag)
+        if vr != "SQ" and not (vr == "UN" and _is_private(tag)):
+            raise BadRequest(f"{key} looks into {name}, which is not a sequence.")
+
+
+def _is_private(tag: str) -> bool:
+    return tag[3] in "13579BDF" and tag[:4] not in _NO_PRIVATE_GROUPS
 
 
 def _refuse_attribute(
@@ -232,8 +261,7 @@ def _resolve(name: str, dictionary: AttributeDictionary) -> str | None:
         return dictionary.resolve(name)
     tag = dictionary.resolve((found[1] + found[2]).upper())
     # a dictionary may read any digits as a tag; only private attributes can be of unknown VR
-    is_private = tag is not None and tag[3] in "13579BDF" and tag[:4] not in _NO_PRIVATE_GROUPS
-    return None if tag is None or (dictionary.vr(tag) == "UN" and not is_private) else tag
+    return None if tag is None or (dictionary.vr(tag) == "UN" and not _is_private(tag)) else tag
 
 
 @lru_cache(maxsize=8)

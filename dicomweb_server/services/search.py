@@ -132,7 +132,7 @@ class SearchService:
     def _matches(self, query: Query, scope: Scope) -> list[bytes]:
         rest = self._rest(query)
         extra = self._extra(query)
-        of_creators = any(each.creator for each in query.conditions)
+        of_creators = any(each.creator() for each in query.conditions)
         plain = not extra and not of_creators and not query.include.all
         if rest:
             matches = self._filtered(query, rest, scope)
@@ -179,7 +179,7 @@ class SearchService:
 
     def _extra(self, query: Query) -> tuple[str, ...]:
         """Tags that the default answer of the level may lack."""
-        asked = [each.tag for each in query.conditions if not each.creator]
+        asked = [each.tag for each in query.conditions if not each.creator()]
         asked += query.include.tags
         present = _defaults(query.level)
         return tuple(dict.fromkeys(tag for tag in asked if tag not in present))
@@ -209,10 +209,10 @@ class SearchService:
         """Private attributes that were searched by their creator, under the tags they have here."""
         found: dict[str, Any] = {}
         for condition in query.conditions:
-            tag = condition.tag_in(match.header()) if condition.creator else ""
-            if tag and len(condition.path) == 1:
-                creator = sets.creator_of(tag)
-                found |= {each: match.header()[each] for each in (creator, tag)}
+            tag = condition.tag_in(match.header()) if condition.creator() else ""
+            named = (sets.creator_of(tag), tag) if tag else ()
+            header = match.header() if tag else {}
+            found |= {each: _without_bulk(header[each]) for each in named if each in header}
         return found
 
     def _everything(self, level: QueryLevel, match: _Match) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Double, String, and_, exists, false, func, or_, select, true
 
 from dicomweb_index_sql import patient_rows
 from dicomweb_index_sql.columns import BY_TAG, GROUPS, Searchable, clip, compared
@@ -19,6 +19,7 @@ from dicomweb_index_sql.schema import extra_values, instances, patients, series,
 from dicomweb_index_sql.values import double
 from dicomweb_index_sql.visible import ALL, Visible
 from dicomweb_server.ps318 import attributes as sets
+from dicomweb_server.ps318.combining import TIME_OF
 from dicomweb_server.ps318.matching import (
     AnyOf,
     Equals,
@@ -51,7 +52,7 @@ def answers(condition: Condition, level: QueryLevel) -> bool:
     """Whether the condition can be said in SQL."""
     if condition.is_universal or isinstance(condition.predicate, Kept):
         return True
-    if len(condition.path) != 1 or condition.creator:
+    if len(condition.path) != 1 or condition.creators:
         return False
     tag = condition.tag
     if tag in COUNTS:
@@ -82,7 +83,8 @@ def _can(searchable: Searchable, predicate: Predicate) -> bool:
     if isinstance(predicate, NameGroups):
         return False
     if isinstance(predicate, Moments):
-        return searchable.tag == "00080020"
+        time = BY_TAG.get(predicate.time_tag)
+        return time is not None and time.level is searchable.level
     if isinstance(predicate, Range):
         return searchable.kind in ("date", "time") and not predicate.utc
     return True
@@ -164,7 +166,7 @@ def _on_attribute(searchable: Searchable, term: Term, take: Parameters) -> Colum
     columns = TABLES[searchable.level].c
     kind, *details = term.shape
     if kind == "moments":
-        return _moments(details, take)
+        return _moments(searchable, details, take)
     if kind == "rows":
         return fuzzy_clause(take.next().key)
     if searchable.kind == "name":
@@ -203,15 +205,38 @@ def _on_extra(key: Key, term: Term, take: Parameters) -> ColumnElement[bool]:
     elif key.kind in ("number", "single"):
         fits = clause(columns.number, term.shape, take)
     else:
-        folded = term.folded and key.kind != "uid"
-        fits = clause(columns.folded if folded else columns.text, term.shape, take)
+        text = _text_column(key, term)
+        stored = term.shape == ("stored",)
+        fits = _as_stored(text, take) if stored else clause(text, term.shape, take)
     return row.in_(owners.where(fits))  # type: ignore[no-any-return]
 
 
-def _moments(ends: Sequence[bool], take: Parameters) -> ColumnElement[bool]:
-    """Study date and time as one moment; the date alone is compared too, for its index."""
-    date = studies.c.study_date
-    moment = date + func.coalesce(studies.c.study_time, "000000.000000")
+def _text_column(key: Key, term: Term) -> Any:
+    """What a text is compared with: of a long one the beginning, unless wild cards need more."""
+    columns, folded = extra_values.c, term.folded and key.kind != "uid"
+    begin = columns.folded if folded else columns.text
+    if key.kind != "long" or not _has_like(term.shape):
+        return begin
+    return func.coalesce(columns.phonetic if folded else columns.ideographic, begin, type_=String)
+
+
+def _has_like(shape: Shape) -> bool:
+    kind, *details = shape
+    return kind == "like" or (kind == "or" and any(map(_has_like, details)))
+
+
+def _as_stored(text: Any, take: Parameters) -> ColumnElement[bool]:
+    """Whether a value is equal as a text, or as a number where the data have it as one."""
+    equal = text == take.next()
+    return or_(equal, extra_values.c.number.in_([take.next(Double), take.next(Double)]))
+
+
+def _moments(searchable: Searchable, ends: Sequence[bool], take: Parameters) -> ColumnElement[bool]:
+    """A date and its time as one moment; the date alone is compared too, for its index."""
+    columns = TABLES[searchable.level].c
+    date = columns[searchable.column]
+    time = columns[BY_TAG[TIME_OF[searchable.tag]].column]
+    moment = date + func.coalesce(time, "000000.000000")
     conditions = []
     if ends[0]:
         conditions += [date >= take.next(), moment >= take.next()]

@@ -1,8 +1,9 @@
-"""Attributes without columns of their own: those that `ExtraMainDicomTags` names.
+r"""Attributes without columns of their own: those that `ExtraMainDicomTags` names.
 
 Each value is a row of `extra_values`, under the name of its attribute: its tag, the path of tags of
 an attribute inside of a sequence (`00400275.00400009`), and for a private one the block-free tag
-with its creator beside (`0009xx01:ACME`), because each file chooses its blocks (PS3.5, 7.8.1).
+with its creator beside (`0009xx01:ACME`), because each file chooses its blocks (PS3.5, 7.8.1). So
+it is for each step of a path: `0009xx02:ACME\00080100`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
 
 Attributes = Mapping[str, Mapping[str, Any]]
 Row = dict[str, Any]
+Steps = tuple[str, ...]
+Value = tuple[str, str, Any, str]
+"""A name, the VR that is declared, one value (DICOM JSON model), and the VR that the data have."""
 
 LEVELS = {QueryLevel.STUDY: 1, QueryLevel.SERIES: 2, QueryLevel.INSTANCE: 3}
 """How the levels are told apart in the table."""
@@ -34,7 +38,8 @@ _COMPUTED = sets.COUNTS | {
     sets.INSTANCE_AVAILABILITY,
     sets.AVAILABLE_TRANSFER_SYNTAX_UID,
 }
-_FORMAT = "1"  # of the rows: another one makes every study one that is to be filled again
+_BETWEEN = "\\"  # the names of creators are LO, which has no backslash
+_FORMAT = "2"  # of the rows: another one makes every study one that is to be filled again
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +94,16 @@ class Extras:
 
     def key_of(self, condition: Condition) -> Key | None:
         """Where the values are that a condition is about, if all that it asks is kept there."""
-        first, *inner = condition.path
-        if (condition.creator and inner) or condition.vr == "SQ":
+        if condition.vr == "SQ":
             return None  # of a sequence only the values within its items are kept
-        level = (self._private if condition.creator else self._level).get(
-            _free(first) if condition.creator else first
-        )
-        if level is None:
+        first, creator = condition.path[0], condition.creator()
+        level = self._private.get(_free(first)) if creator else self._level.get(first)
+        name = _name_of(condition)
+        if level is None or not name:
             return None
-        name = f"{_free(first)}:{condition.creator}" if condition.creator else ""
-        key = Key(level, clean(name or ".".join(condition.path)), kind_of(condition.vr))
-        return key if can_compare(key.kind, condition.predicate, nested=bool(inner)) else None
+        key = Key(level, clean(name), kind_of(condition.vr))
+        nested = len(condition.path) > 1
+        return key if can_compare(key.kind, condition.predicate, nested=nested) else None
 
     def key_to_sort(self, tag: str) -> Key | None:
         """Where the values of an attribute are that results can be sorted by."""
@@ -138,17 +142,17 @@ class Extras:
     def rows(self, level: QueryLevel, owner: int, attributes: Attributes) -> Iterator[Row]:
         """What is kept of a data set (DICOM JSON model) with the row of a level."""
         numbers: dict[str, count[int]] = {}
-        for name, vr, value in self._values(level, attributes):
+        for name, vr, value, stored_vr in self._values(level, attributes):
             position = next(numbers.setdefault(name, count()))
             yield {
                 "level": LEVELS[level],
                 "owner": owner,
                 "name": clean(name),
                 "position": position,
-                **cells(kind_of(vr), value),
+                **cells(kind_of(vr), value, stored_vr),
             }
 
-    def _values(self, level: QueryLevel, attributes: Attributes) -> Iterator[tuple[str, str, Any]]:
+    def _values(self, level: QueryLevel, attributes: Attributes) -> Iterator[Value]:
         for tag, of_level in self._level.items():
             if of_level is level:
                 yield from self._of_element((tag,), attributes.get(tag, {}))
@@ -156,9 +160,7 @@ class Extras:
             if of_level is level:
                 yield from self._of_creators(free, attributes)
 
-    def _of_element(
-        self, path: tuple[str, ...], element: Mapping[str, Any]
-    ) -> Iterator[tuple[str, str, Any]]:
+    def _of_element(self, path: tuple[str, ...], element: Mapping[str, Any]) -> Iterator[Value]:
         values = element.get("Value")
         vr = self._dictionary.vr(path[-1])
         for value in values if isinstance(values, list) else ():
@@ -166,18 +168,30 @@ class Extras:
                 for tag, inner in value.items():
                     yield from self._of_element((*path, tag), inner)
             elif _is_filled(value):
-                yield ".".join(path), vr, value
+                yield ".".join(path), vr, value, element.get("vr", "")
 
-    def _of_creators(self, free: str, attributes: Attributes) -> Iterator[tuple[str, str, Any]]:
+    def _of_creators(self, free: str, attributes: Attributes) -> Iterator[Value]:
+        """The values of a private attribute, in whatever blocks a data set has it."""
         for tag, element in attributes.items():
             if _private(tag) and _free(tag) == free:
-                values = attributes.get(sets.creator_of(tag), {}).get("Value") or [""]
-                creator = text_of(values[0]).strip(" \0")
-                if creator and element.get("vr") != "SQ":
-                    vr = self._dictionary.vr(tag, creator)
-                    listed = element.get("Value") or ()
-                    for value in filter(_is_filled, listed):
-                        yield f"{free}:{creator}", vr, value
+                yield from self._by_creators((), tag, attributes, element)
+
+    def _by_creators(
+        self, path: Steps, tag: str, around: Attributes, element: Mapping[str, Any]
+    ) -> Iterator[Value]:
+        """As `_of_element`, with the creators of all private tags on the path."""
+        creator = _creator(tag, around)
+        if _private(tag) and not creator:
+            return
+        here = (*path, _step(tag, creator))
+        values = element.get("Value")
+        vr = self._dictionary.vr(tag, creator)
+        for value in values if isinstance(values, list) else ():
+            if element.get("vr") == "SQ" and isinstance(value, dict):
+                for inner, each in value.items():
+                    yield from self._by_creators(here, inner, value, each)
+            elif _is_filled(value):
+                yield _BETWEEN.join(here), vr, value, element.get("vr", "")
 
 
 NO_EXTRAS = Extras({}, STANDARD)
@@ -190,6 +204,27 @@ def _is_filled(value: Any) -> bool:
 
 def _private(tag: str) -> bool:
     return int(tag[3], 16) % 2 == 1 and tag[4:6] != "00"
+
+
+def _creator(tag: str, attributes: Attributes) -> str:
+    """Who reserved the block of a private tag in a data set or item."""
+    place = sets.creator_of(tag)
+    values = attributes.get(place, {}).get("Value") or [""]
+    return text_of(values[0]).strip(" \0") if place else ""
+
+
+def _step(tag: str, creator: str) -> str:
+    return f"{_free(tag)}:{creator}" if creator else tag
+
+
+def _name_of(condition: Condition) -> str:
+    """The name of the values that a condition is about; "" if its path names some creators only."""
+    steps = [(tag, condition.creator(depth)) for depth, tag in enumerate(condition.path)]
+    if not any(creator for _, creator in steps):
+        return ".".join(condition.path)
+    if any(_private(tag) and not creator for tag, creator in steps):
+        return ""
+    return _BETWEEN.join(_step(*step) for step in steps)
 
 
 def _free(tag: str) -> str:

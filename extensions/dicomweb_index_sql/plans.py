@@ -14,6 +14,7 @@ from sqlalchemy import BigInteger, ColumnElement, Double, String, and_, bindpara
 from dicomweb_server.ps318.matching import (
     AnyOf,
     AnyValue,
+    ByStoredVR,
     Equals,
     EqualsNumber,
     FuzzyName,
@@ -24,6 +25,7 @@ from dicomweb_server.ps318.matching import (
     Predicate,
     Range,
     Wildcard,
+    single,
     to_prefix,
 )
 
@@ -77,6 +79,9 @@ def plan(
             return Plan(("range", low is not None, high is not None), bounds)
         case EqualsNumber():
             return number(predicate)
+        case ByStoredVR(text, wanted):
+            numbers = (float(wanted), single(wanted) or float(wanted))
+            return Plan(("stored",), (clean(text.value), *numbers))
         case IsEmpty():
             return Plan(("empty",))
         case NameGroups(groups):

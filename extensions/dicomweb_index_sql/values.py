@@ -11,6 +11,7 @@ from dicomweb_server.ps318 import dates
 from dicomweb_server.ps318.matching import (
     NUMBER_VRS,
     AnyOf,
+    ByStoredVR,
     Equals,
     EqualsNumber,
     FuzzyName,
@@ -44,8 +45,11 @@ def kind_of(vr: str) -> Kind:
     return _KINDS.get(first, "number" if first in NUMBER_VRS else "text")
 
 
-def cells(kind: Kind, value: Any) -> dict[str, Any]:
-    """The columns that one value (DICOM JSON model) fills."""
+def cells(kind: Kind, value: Any, stored_vr: str = "") -> dict[str, Any]:
+    """The columns that one value (DICOM JSON model) fills.
+
+    `stored_vr`: that of the data, which counts where nobody declared one.
+    """
     found: dict[str, Any] = dict.fromkeys(COLUMNS)
     text = plain(clean(text_of(value)))
     if kind == "name":
@@ -60,9 +64,15 @@ def cells(kind: Kind, value: Any) -> dict[str, Any]:
     if kind in ("number", "single"):
         number = number_of(text)
         return found | {"number": None if number is None else double(kind, number)}
+    number = number_of(text) if stored_vr in NUMBER_VRS else None
+    if number is not None:
+        found["number"] = double(kind_of(stored_vr), number)
     found["text"] = text[:LONGEST]
     if kind != "uid":
         found["folded"] = fold(text)[:LONGEST]
+    if len(text) >= LONGEST:
+        # Wild cards need all of it; no database index is on these columns, so it fits.
+        found |= {"ideographic": text, "phonetic": fold(text)}
     return found
 
 
@@ -77,13 +87,16 @@ def can_compare(kind: Kind, predicate: Predicate, *, nested: bool) -> bool:
         case AnyOf(alternatives):
             # A row cannot tell that there is none.
             return all(
-                not isinstance(each, IsEmpty) and can_compare(kind, each, nested=nested)
+                not isinstance(each, IsEmpty | ByStoredVR)
+                and can_compare(kind, each, nested=nested)
                 for each in alternatives
             )
         case IsEmpty():
             return not nested  # an item without it is enough
         case EqualsNumber(number):
             return kind in ("number", "single") and abs(number) < _EXACT
+        case ByStoredVR(_, number):
+            return kind == "long" and not nested and abs(number) < _EXACT
         case Range():
             return kind in ("DA", "TM", "DT") and not predicate.utc
         case NameGroups():
@@ -93,7 +106,7 @@ def can_compare(kind: Kind, predicate: Predicate, *, nested: bool) -> bool:
         case OneOf(values):
             return _is_text(kind, values)
         case Wildcard(pattern):
-            return kind in ("text", "name") and _is_text(kind, (pattern,))
+            return kind in ("text", "long", "name") and _is_text(kind, (pattern,))
         case Moments() | FuzzyName():
             return False
     return True

@@ -15,7 +15,12 @@ from dicomweb_server.testing.dicom import make_dataset, make_instance, path_of, 
 from dicomweb_server.testing.dicom import write_dataset as written
 from tests.conftest import Client, values
 
-DICTIONARY = {"Dictionary": {"0009,1001": ["LO", "WardOfAcme", 1, 1, "ACME"]}}
+DICTIONARY = {
+    "Dictionary": {
+        "0009,1001": ["LO", "WardOfAcme", 1, 1, "ACME"],
+        "0009,1002": ["DS", "DoseOfAcme", 1, 1, "ACME"],
+    }
+}
 EXTRA = DICTIONARY | {
     "ExtraMainDicomTags": {
         "Patient": ["EthnicGroup"],
@@ -23,7 +28,15 @@ EXTRA = DICTIONARY | {
         "Series": ["KVP", "RequestAttributesSequence", "ScanOptions"],
         "Instance": [
             *("SliceThickness", "AcquisitionDateTime", "ContentDate", "IrradiationEventUID"),
-            *("ImageComments", "0009,1001", "WindowCenter", "RecommendedDisplayFrameRateInFloat"),
+            *(
+                "ImageComments",
+                "0009,1001",
+                "0009,1002",
+                "0009,1003",
+                "0009,1004",
+                "WindowCenter",
+                "RecommendedDisplayFrameRateInFloat",
+            ),
         ],
     },
 }
@@ -43,12 +56,25 @@ def requested(*steps):
     return items
 
 
+def kept_by_acme(ward, block, creator):
+    """An item of a private sequence, with a private element in another block."""
+    item = Dataset()
+    item.CodeValue = f"C{ward}"
+    item.add_new((0x0009, block + 1), "LO", creator)
+    item.add_new((0x0009, (block + 1) << 8 | 1), "LO", f"inner {ward}")
+    item.add_new((0x0009, (block + 1) << 8 | 2), "DS", f"{ward[1:]}.250")
+    return item
+
+
 def instance(ward=None, block=0x10, creator="ACME", **attributes):
     """A file, with a private element in some block if it has a ward."""
     data = make_dataset(**attributes)
     if ward is not None:
         data.add_new((0x0009, block), "LO", creator)
         data.add_new((0x0009, block << 8 | 1), "LO", ward)
+        data.add_new((0x0009, block << 8 | 2), "DS", f"{ward[1:]}.50")
+        data.add_new((0x0009, block << 8 | 3), "IS", f"0{ward[1:]}")
+        data.add_new((0x0009, block << 8 | 4), "SQ", [kept_by_acme(ward, block, creator)])
     return written(data)
 
 
@@ -58,7 +84,11 @@ ARCHIVE = (
         **{"NameOfPhysiciansReadingStudy": "Curie^Marie=キュリー", "KVP": "120"},
         **{"ScanOptions": ["FS", "NC"], "RequestAttributesSequence": requested("S1", "S2")},
         **{"SliceThickness": "0.50", "AcquisitionDateTime": "20240305101112.5"},
-        **{"ContentDate": "20240305", "IrradiationEventUID": "1.2.3", "ImageComments": "x" * 900},
+        **{
+            "ContentDate": "20240305",
+            "IrradiationEventUID": "1.2.3",
+            "ImageComments": "x" * 900 + " end",
+        },
         **{"ward": "W1", "WindowCenter": ["40", "-600"]},
         RecommendedDisplayFrameRateInFloat=0.1,
     ),
@@ -72,6 +102,8 @@ ARCHIVE = (
     instance(PatientID="C", KVP="120.0", ward="W2", creator="OTHER", ContentDate="nonsense"),
     instance(PatientID="D", RequestAttributesSequence=[], ScanOptions="", WindowCenter="40.00"),
 )
+
+ACME = {"00090010": "ACME", "00091004.00090010": "ACME"}
 
 CASES = [
     ({"EthnicGroup": "GREEK"}, "A"),
@@ -107,11 +139,34 @@ CASES = [
     ({"IrradiationEventUID": "1.2.3"}, "A"),
     ({"IrradiationEventUID": "1.2.3,1.2.3.4"}, "AB"),
     ({"ImageComments": "short"}, "B"),
+    ({"ImageComments": "sh*t"}, "B"),
+    ({"ImageComments": "*hor*"}, "B"),
+    ({"ImageComments": "*x end"}, "A"),
+    ({"ImageComments": "x*"}, "A"),
+    ({"ImageComments": "*x,?hort"}, "B"),
     ({"00091001": "W1"}, "A"),
+    ({"00091002": "1.5"}, "A"),
+    ({"00091003": "1"}, "A"),
+    ({"00091003": "001"}, "A"),
+    ({"00090010": "ACME", "00091002": "1.500"}, "AB"),
+    ({"00090010": "ACME", "00091002": "1.5,7"}, "AB"),
+    ({"00090010": "ACME", "00091003": "1"}, "AB"),
+    ({"00090010": "OTHER", "00091002": "2.5"}, "C"),
+    ({"00090010": "OTHER", "00091002": "2"}, ""),
     ({"WardOfAcme": "W1"}, "A"),
     ({"00090010": "ACME", "00091001": "W1"}, "AB"),
     ({"00090010": "OTHER", "00091001": "W2"}, "C"),
     ({"00090010": "NOBODY", "00091001": "W1"}, ""),
+    ({"00091004.CodeValue": "CW1"}, "A"),
+    ({"00091004.00080100": "CW*"}, "AC"),
+    ({"00091004.00091101": "inner W1"}, "A"),
+    ({"00090010": "ACME", "00091004.CodeValue": "CW1"}, "AB"),
+    ({"00090010": "OTHER", "00091004.CodeValue": "C*"}, "C"),
+    ({"00090010": "NOBODY", "00091004.CodeValue": "C*"}, ""),
+    (ACME | {"00091004.00091001": "inner W1"}, "AB"),
+    (ACME | {"00091004.00091001": "*W?"}, "AB"),
+    (ACME | {"00091004.00091002": "1.25"}, "AB"),
+    (ACME | {"00091004.00091002": "2.25"}, ""),
     ({"KVP": "120", "SliceThickness": "0.5"}, "A"),
     ({"KVP": "80", "SliceThickness": "0.5"}, ""),
 ]

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
 
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.query import QueryLevel
@@ -595,6 +596,13 @@ class TestMoreWaysToMatch:
             ("山田", ["8.3"]),
             ("Tarou^Yamada\\Anna", ["8.3", "8.4"]),
             ("miller jane", []),
+            ("m*ller", []),
+            ("m*ller*", ["8.1", "8.2"]),
+            ("*ller*", ["8.1", "8.2"]),
+            ("m?ller^*", ["8.1", "8.2"]),
+            ("m?ller^j*", ["8.1", "8.2"]),
+            ("*erg*\\xy", ["8.4"]),
+            ("?an der Berg^Anna*", ["8.4"]),
             ("jo", ["8.1", "8.2"]),
             ("xy", []),
         ],
@@ -666,6 +674,28 @@ class TestMoreWaysToMatch:
             self.uids(people, StudyDate=date, StudyTime=time, BurnedInAnnotation="", KVP="")
             == found
         )
+
+    @pytest.mark.parametrize("level", ["/studies", "/series", "/instances"])
+    @pytest.mark.parametrize(
+        ("date", "time"),
+        [
+            ("SeriesDate", "SeriesTime"),
+            ("PerformedProcedureStepStartDate", "PerformedProcedureStepStartTime"),
+            ("AcquisitionDate", "AcquisitionTime"),
+            ("ContentDate", "ContentTime"),
+        ],
+    )
+    def test_every_date_goes_with_its_time(self, client, level, date, time):
+        for uid, moment in (("1.1", ("20200101", "230000")), ("1.2", ("20200102", "100000"))):
+            named = dict(zip((date, time), moment, strict=True))
+            client.stored(make_instance(StudyInstanceUID=uid, **named))
+        keys = {date: "20200101-20200102", time: "1200-1100"}
+        assert self.uids(client, level, **keys) == ["1.1", "1.2"]
+        assert self.uids(client, level, **{date: "20200102-", time: "1000-"}) == ["1.2"]
+        assert self.uids(client, level, **{date: "-20200101", time: "-1200"}) == []
+        (found,) = client.found(level, **keys, StudyInstanceUID="1.2")
+        for name, value in ((date, "20200102"), (time, "100000")):
+            assert values([found], f"{tag_for_keyword(name):08X}") == [value]
 
     @pytest.mark.parametrize(
         ("path", "keys", "found"),

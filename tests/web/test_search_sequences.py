@@ -95,3 +95,37 @@ def test_a_private_attribute_of_an_item_is_found_in_its_own_block(client):
     private = {f"{prefix}.00090010": "ACME", f"{prefix}.00091001": "red"}
     assert len(client.found(**private, **{STEP: "A"})) == 1
     assert client.found(**private, **{STEP: "B"}) == []
+
+
+def private(uid, block, *codes):
+    """An instance with a sequence of ACME in a block, an item for each code and scheme."""
+    data = make_dataset(StudyInstanceUID=uid)
+    data.add_new((0x0009, block), "LO", "ACME")
+    data.add_new((0x0009, block << 8 | 2), "SQ", [code(*each) for each in codes])
+    return write_dataset(data)
+
+
+def test_private_sequences(client):
+    client.stored(
+        private("2.1", 0x10, ("x", "SCT"), ("y", "DCM")), private("2.2", 0x22, ("x", "DCM"))
+    )
+
+    def found(**keys):
+        return sorted(values(client.found("/studies", **keys), STUDY))
+
+    value, scheme = "00091002.CodeValue", "00091002.CodingSchemeDesignator"
+    assert found(**{value: "x"}) == ["2.1"]
+    acme = {"00090010": "ACME"}
+    assert found(**acme, **{value: "x"}) == ["2.1", "2.2"]
+    assert found(**acme, **{value: "x", scheme: "DCM"}) == ["2.2"]
+    assert found(**acme, **{value: "y", scheme: "SCT"}) == []
+    (shown,) = client.found("/studies", **acme, **{value: "x", scheme: "DCM"})
+    assert shown["00092202"]["Value"][0]["00080100"]["Value"] == ["x"]
+    assert shown["00090022"]["Value"] == ["ACME"]
+
+
+@pytest.mark.dicomweb_config({"Dictionary": {"0009,1001": ["LO", "WardOfAcme", 1, 1, "ACME"]}})
+def test_a_private_attribute_that_is_declared_is_no_sequence(client):
+    answer = client.get("/studies?00090010=ACME&00091001.CodeValue=x")
+    assert answer.status_code == 400
+    assert "not a sequence" in answer.json["Details"]
