@@ -146,7 +146,19 @@ class Pool(Runner):
     def run(
         self, task: str, arguments: Mapping[str, Any], *blobs: bytes
     ) -> tuple[Mapping[str, Any], bytes]:
-        """The result of a task, by the next helper that is free."""
+        """The result of a task, by the next helper that is free.
+
+        A helper may have been killed for what is not the fault of its task, as by the kernel for
+        want of memory, so a lost task is done once more.
+        """
+        try:
+            return self._once(task, arguments, blobs)
+        except Crashed:
+            return self._once(task, arguments, blobs)
+
+    def _once(
+        self, task: str, arguments: Mapping[str, Any], blobs: Sequence[bytes]
+    ) -> tuple[Mapping[str, Any], bytes]:
         with self._helper() as helper:
             began = time.monotonic()
             try:

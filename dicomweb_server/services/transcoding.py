@@ -159,13 +159,14 @@ class Transcoder:
         before = first_text(attributes, "00082111")
         note = f"Lossy compression, ratio {ratio}, quality {self._frames.limits.quality}"
         original = first_text(attributes, "00080018")
+        ratios, methods = _losses(image)
         return {
             0x00080008: ("CS", kind),
             0x00080018: ("UI", self._new_uid(original, target)),
             0x00082111: ("ST", f"{before}; {note}" if before and before.isascii() else note),
             0x00282110: ("CS", "01"),
-            0x00282112: ("DS", [*_texts(attributes, "00282112"), ratio]),
-            0x00282114: ("CS", [*_texts(attributes, "00282114"), _METHODS[target]]),
+            0x00282112: ("DS", [*ratios, ratio]),
+            0x00282114: ("CS", [*methods, _METHODS[target]]),
         }
 
     def _new_uid(self, original: str, target: str) -> str:
@@ -174,7 +175,20 @@ class Transcoder:
 
 
 def _texts(attributes: dict[str, Any], tag: str) -> list[str]:
-    return [str(value) for value in attributes.get(tag, {}).get("Value", ())]
+    values = attributes.get(tag, {}).get("Value", ())
+    return ["" if value is None else str(value) for value in values]
+
+
+def _losses(image: StoredImage) -> tuple[list[str], list[str]]:
+    """Ratio and method of each earlier compression: values that belong together."""
+    attributes = dict(image.attributes)
+    ratios, methods = _texts(attributes, "00282112"), _texts(attributes, "00282114")
+    count = max(len(ratios), len(methods))
+    ratios += [""] * (count - len(ratios))
+    methods += [""] * (count - len(methods))
+    if count and not methods[-1] and image.transfer_syntax in _ALWAYS_LOSSY:
+        methods[-1] = _METHODS[image.transfer_syntax]
+    return ratios, methods
 
 
 def _expect(found: ImageFormat, first: ImageFormat, number: int) -> None:

@@ -95,6 +95,12 @@ def test_a_bad_frame_costs_its_own_task(pool, order, kind, sentence):
         assert pool.run("decode", ARGUMENTS, b"good")
 
 
+def test_a_helper_that_somebody_killed_costs_no_task(pool):
+    before = pool.run("decode", ARGUMENTS, b"good")
+    os.kill(pool._idle[0].pid, signal.SIGKILL)
+    assert pid_of(pool.run("decode", ARGUMENTS, b"good")) != pid_of(before)
+
+
 def test_others_go_on_while_one_hangs(pool):
     with ThreadPoolExecutor(2) as threads:
         stuck = threads.submit(pool.run, "decode", ARGUMENTS, b"hang")

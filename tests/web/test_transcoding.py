@@ -18,6 +18,7 @@ from dicomweb_server.testing.dicom import (
     new_uid,
     path_of,
     read,
+    write_dataset,
 )
 from dicomweb_server.testing.frames import make_format, make_image
 from tests.conftest import Client, parts
@@ -117,6 +118,24 @@ def test_lossy_is_another_instance_that_says_so(client):
     assert list(first.ImageType) == ["DERIVED", "PRIMARY"]
     assert first.PhotometricInterpretation in ("YBR_FULL_422", "YBR_FULL")
     assert np.abs(first.pixel_array.astype(int) - original.pixel_array).mean() < 4
+
+
+def test_what_was_lost_before_stays_told(client):
+    told = {"ImageType": ["ORIGINAL", "PRIMARY", "", "X"], "LossyImageCompression": "01"}
+    made = frames(1, stored=8, photometric="RGB")
+    data = make_picture(made, **told, LossyImageCompressionRatio="17.2")
+    client.stored(data)
+    first = transcoded(client, data, JPEG)
+    assert list(read(first).ImageType) == ["DERIVED", "PRIMARY", "", "X"]
+    # Which method it was nobody knows, but the new one must not be taken for it.
+    assert list(read(first).LossyImageCompressionMethod) == ["", "ISO_10918_1"]
+    forgotten = read(first)
+    forgotten.LossyImageCompressionMethod = None
+    client.call("DELETE", f"/{path_of(data)}")
+    client.stored(write_dataset(forgotten, JPEG))
+    second = read(transcoded(client, first, "1.2.840.10008.1.2.4.91"))
+    assert list(second.LossyImageCompressionMethod) == ["", "ISO_10918_1", "ISO_15444_1"]
+    assert len(second.LossyImageCompressionRatio) == 3
 
 
 def test_files_without_pixel_data_pass_everywhere(client):

@@ -129,7 +129,7 @@ def test_rendered(client, compressed, who, path, accept, expected):
 
 OBJECTS = [
     ("Weasis", 'multipart/related;type="application/dicom";transfer-syntax=*', True),
-    ("Weasis, another accept-ext", 'multipart/related;type="application/dicom";', False),
+    ("Weasis, accept-ext=;", 'multipart/related;type="application/dicom";;', False),
     ("3D Slicer and dicomweb-client", 'multipart/related; type="application/dicom"', False),
     (
         "dicomweb-client, as stored",
