@@ -212,7 +212,7 @@ class SearchService:
             tag = condition.tag_in(match.header()) if condition.creator() else ""
             named = (sets.creator_of(tag), tag) if tag else ()
             header = match.header() if tag else {}
-            found |= {each: _without_bulk(header[each]) for each in named if each in header}
+            found |= {each: without_bulk(header[each]) for each in named if each in header}
         return found
 
     def _everything(self, level: QueryLevel, match: _Match) -> dict[str, Any]:

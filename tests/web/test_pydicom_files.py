@@ -79,5 +79,6 @@ def test_a_bundled_file(client, path):
         data_set = read(data)
         assert ours(relative(metadata)) == judged(data_set)
     if "PixelData" in data_set and data_set.file_meta.get("TransferSyntaxUID") != DEFLATED:
-        bulk = client.flask.get(f"{url}/bulk/7fe00010")
+        stored = {"Accept": 'multipart/related; type="application/octet-stream"; transfer-syntax=*'}
+        bulk = client.flask.get(f"{url}/bulk/7fe00010", headers=stored)
         assert bulk.status_code == 200
