@@ -208,14 +208,19 @@ def _sender(length: int | None) -> Callable[[LocalFile], Iterator[bytes]]:
 def stream_answer(
     pieces: Iterable[Piece], content_type: str, *, length: int | None = None
 ) -> Response:
-    """An answer that is made while it is sent. The first piece is made before the headers go.
+    """An answer that is made while it is sent. Its beginning is made before the headers go.
+
+    What fails so early is an error with its status, and no message that breaks off.
 
     It has no ranges (RFC 9110, 14.3): a second request would make it anew.
     """
     iterator = iter(pieces)
     first = next(iterator, b"")
+    chunks = coalesced(_chain(first, iterator), _sender(length))
+    if isinstance(first, bytes):  # a file goes past us to the client: not before the headers
+        chunks = _begun(next(chunks, b""), chunks)
     answer = Response(
-        coalesced(_chain(first, iterator), _sender(length)),
+        chunks,
         content_type=content_type,
         direct_passthrough=True,
     )
@@ -224,6 +229,11 @@ def stream_answer(
     answer.headers["Cache-Control"] = PRIVATE
     answer.headers["Accept-Ranges"] = "none"
     return answer
+
+
+def _begun(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
 
 
 def text_answer(pieces: Iterator[bytes], content_type: str) -> Response:

@@ -37,7 +37,7 @@ def single_picture(
     """
     if numbers is None:
         animated = current_context().services.render.animated
-        last = image.pixels.number_of_frames if media_type in animated else 1
+        last = image.frame_count if media_type in animated else 1
         numbers = range(1, last + 1)
     asked = in_type(Asked(view, media_type, quality), media_type)
     used = [record] if state is None else [record, state]

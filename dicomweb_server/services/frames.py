@@ -61,6 +61,16 @@ class StoredImage:
         return _NATIVE if self.is_native else self.transfer_syntax
 
     @property
+    def frame_count(self) -> int:
+        """How many frames there are.
+
+        Raises `NoSuchFrame` if more are declared than there are, so that nobody counts to that.
+        """
+        count = self.pixels.number_of_frames
+        self.pixels.frame(count)
+        return count
+
+    @property
     def is_video(self) -> bool:
         """Whether there is one stream instead of frames."""
         return is_video(self.transfer_syntax)

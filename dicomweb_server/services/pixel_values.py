@@ -62,14 +62,14 @@ class Decoded:
     @classmethod
     def of(cls, service: FrameService, image: StoredImage) -> Decoded:
         """The decoded pixel data; raises `DicomError` if they cannot be."""
-        if image.pixels.number_of_frames > 1 and image.form.frame_bits % 8:
+        if image.frame_count > 1 and image.form.frame_bits % 8:
             raise DicomError("Frames that do not end with a byte cannot be put behind each other.")
         return cls(service, image, len(service.frame(image, 1, EXPLICIT_VR_LITTLE_ENDIAN)))
 
     @property
     def size(self) -> int:
         """Bytes of all frames."""
-        return self.one * self.image.pixels.number_of_frames
+        return self.one * self.image.frame_count
 
     def read(self, offset: int, length: int) -> Iterator[bytes]:
         """A range of the bytes: only the frames that it touches are decoded."""

@@ -26,6 +26,7 @@ from dicomweb_server.services.transcoding import Transcoder
 log = logging.getLogger(__name__)
 
 AS_STORED = "*"
+_BEGINNING = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class RetrieveService:
             return delivery, blobs.stream(self.storages, record)
         try:
             delivery, content = self._converted(delivery)
-            return delivery, chain((next(content, b""),), content)
+            return delivery, chain(_beginning(content), content)
         except DicomError as error:
             if delivery.strict:
                 raise DicomError(f"{error} It is stored as {record.transfer_syntax}.") from error
@@ -159,3 +160,15 @@ class RetrieveService:
         pixels = image.pixels if image is not None else None
         content = convert(read, record.size, stored, target, pixels, dictionary=self.dictionary)
         return replace(delivery, target=target), content
+
+
+def _beginning(pieces: Iterator[bytes]) -> list[bytes]:
+    """The first pieces, so many that most of what is damaged shows before any goes out."""
+    begun: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        begun.append(piece)
+        size += len(piece)
+        if size >= _BEGINNING:
+            break
+    return begun

@@ -88,7 +88,7 @@ class SearchService:
         capped = maximum if maximum and (asked is None or asked > maximum) else asked
         # One more than the page shows whether there are more (PS3.18 8.3.4.4.1). A page that is as
         # long as was asked for must not cost the reading of further headers.
-        further = capped != asked or not self._rest(query)
+        further = capped != asked or not self._rest(query, scope)
         probe = replace(query, limit=None if capped is None else capped + further)
         found = self._matches(probe, scope)
         more = capped is not None and len(found) > capped
@@ -113,37 +113,46 @@ class SearchService:
         return sorted(self._name(tag) for tag in tags if self._index.sorts(Order(tag), level))
 
     def _total(self, query: Query, scope: Scope) -> int:
-        rest = self._rest(query)
+        rest = self._rest(query, scope)
         if not rest:
             return self._index.count(query, scope)
         return sum(1 for _ in self._matching(query, rest, scope))
 
-    def _rest(self, query: Query) -> list[Condition]:
+    def _rest(self, query: Query, scope: Scope) -> list[Condition]:
         """The conditions that the index does not answer itself.
 
         It answers each alone, so it cannot tell whether the same item fulfils two.
         """
         shared = sharing_items(query.conditions)
-        return [c for c in query.conditions if c in shared or not self._answers(c, query)]
+        return [c for c in query.conditions if c in shared or not self._answers(c, query, scope)]
 
-    def _answers(self, condition: Condition, query: Query) -> bool:
+    def _answers(self, condition: Condition, query: Query, scope: Scope) -> bool:
+        """Whether the index answers it.
+
+        Of a study of which some series are visible it may know what the others say.
+        """
+        if scope.series and not (condition.is_universal or condition.tag in _CERTAIN):
+            return False
         return self._index.answers(condition, query.level)
 
     def _matches(self, query: Query, scope: Scope) -> list[bytes]:
-        rest = self._rest(query)
+        rest = self._rest(query, scope)
         extra = self._extra(query)
         of_creators = any(each.creator() for each in query.conditions)
-        plain = not extra and not of_creators and not query.include.all
+        part = bool(scope.series)
+        plain = not (extra or of_creators or query.include.all or part)
         if rest:
             matches = self._filtered(query, rest, scope)
         else:
-            found = self._index.search(query, scope, attributes=bool(extra) or query.include.all)
+            found = self._index.search(query, scope, attributes=not plain)
             if plain:
                 return [match.answer for match in found]
-            if not of_creators and _is_ready(query, extra):
+            if not of_creators and not part and _is_ready(query, extra):
                 tags = None if query.include.all else [tag.encode() for tag in extra]
                 return joined(found, tags)
             matches = [_Match(match, self._header_of(query, scope, match)) for match in found]
+        if part:
+            matches = [_of_visible(query, match) for match in matches]
         return [self._edited(query, match, extra) for match in matches]
 
     # --- filtering what the index cannot ---------------------------------------------------
@@ -155,7 +164,7 @@ class SearchService:
 
     def _matching(self, query: Query, rest: Sequence[Condition], scope: Scope) -> Iterator[_Match]:
         """Each match of which any instance fulfils the rest, before paging."""
-        indexed = tuple(c for c in query.conditions if self._answers(c, query))
+        indexed = tuple(c for c in query.conditions if self._answers(c, query, scope))
         narrowed = replace(query, conditions=indexed, limit=None, offset=0)
         done = -1
         for count, (found, header) in enumerate(self._index.scan(narrowed, scope), 1):
@@ -237,6 +246,22 @@ class SearchService:
         return read
 
 
+def _of_visible(query: Query, match: _Match) -> _Match:
+    """A match that says of its study and patient what a visible instance says of them."""
+    header = match.header()
+    answer = load_header(match.found.answer)
+    for tag in _SHARED:
+        if tag in answer:
+            answer[tag] = header.get(tag, {"vr": answer[tag]["vr"]})
+        elif tag in header and tag in _defaults(query.level):
+            answer[tag] = header[tag]
+    computed = orjson.loads(match.found.attributes[-1]) if match.found.attributes else {}
+    told = {tag: value for tag, value in computed.items() if tag in _CERTAIN}
+    told |= {tag: header[tag] for tag in _MAIN_TAGS[query.level] if tag in header}
+    texts = (orjson.dumps(told),)
+    return _Match(Found(match.found.row, dump(answer), texts), match.header)
+
+
 def _is_ready(query: Query, extra: Sequence[str]) -> bool:
     """Whether the index has all that is asked for, if the data have it."""
     if query.include.all:
@@ -253,6 +278,23 @@ def _ready(match: Found, tags: Sequence[str]) -> dict[str, Any]:
         part = orjson.loads(text)
         found |= {tag: part[tag] for tag in tags if tag in part and tag not in found}
     return found
+
+
+_CERTAIN = frozenset(
+    (
+        *("00100020", sets.STUDY_INSTANCE_UID, sets.SERIES_INSTANCE_UID, "00080018"),
+        *(sets.INSTANCE_AVAILABILITY, sets.MODALITIES_IN_STUDY, sets.SOP_CLASSES_IN_STUDY),
+        *(sets.AVAILABLE_TRANSFER_SYNTAX_UID, *sets.COUNTS, *sets.PATIENT_COUNTS),
+    )
+)
+"""What is the same for all instances of a study, or is made from the visible ones."""
+_SHARED = (frozenset(sets.MAIN[QueryLevel.STUDY]) | frozenset(sets.DEFAULT[QueryLevel.STUDY])) - (
+    _CERTAIN
+)
+_MAIN_TAGS = {
+    level: frozenset(tag for each in (*sets.PARENTS[level], level) for tag in sets.MAIN[each])
+    for level in sets.MAIN
+}
 
 
 def _defaults(level: QueryLevel) -> frozenset[str]:

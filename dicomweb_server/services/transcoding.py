@@ -106,7 +106,7 @@ class Transcoder:
         return shell(file, size, *places, dictionary=self._dictionary)
 
     def _native(self, image: StoredImage, file: Read, size: int, target: str) -> Iterator[bytes]:
-        count = image.pixels.number_of_frames
+        count = image.frame_count
         first = self._frame(image, 1, EXPLICIT_LITTLE)
         if first.form.frame_bits % 8 and count > 1:
             raise DicomError("Frames that do not end with a byte cannot be put behind each other.")
@@ -134,7 +134,7 @@ class Transcoder:
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
             sizes: list[int] = []
             form: ImageFormat | None = None
-            for number in range(1, image.pixels.number_of_frames + 1):
+            for number in range(1, image.frame_count + 1):
                 frame = self._frame(image, number, target)
                 form = form or frame.form
                 _expect(frame.form, form, number)
@@ -152,7 +152,7 @@ class Transcoder:
     def _derivation(self, image: StoredImage, target: str, size: int) -> dict[int, Any]:
         """What tells that pixels were lost (PS3.3 C.7.6.1.1.5, C.7.6.1.1.2)."""
         attributes = dict(image.attributes)
-        native_size = image.form.frame_bits // 8 * image.pixels.number_of_frames
+        native_size = image.form.frame_bits // 8 * image.frame_count
         ratio = f"{native_size / max(size, 1):.6g}"
         kind = [*_texts(attributes, "00080008")] or ["DERIVED", "PRIMARY"]
         kind[0] = "DERIVED"
@@ -219,6 +219,9 @@ def _changes(image: StoredImage, form: ImageFormat) -> dict[int, Any]:
     if image.transfer_syntax in _ALWAYS_LOSSY and first_text(attributes, "00282110") != "01":
         # Once lost is lost for ever, whatever the pixels are encoded as later.
         changes[0x00282110] = ("CS", "01")
+    count = image.pixels.number_of_frames
+    if (first_number(attributes, "00280008") or 1) != count:
+        changes[0x00280008] = ("IS", str(count))
     # Offsets of the frames as they were.
     return changes | {0x7FE00001: None, 0x7FE00002: None, 0x7FE00003: None}
 

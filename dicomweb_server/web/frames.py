@@ -38,7 +38,7 @@ def frames(resource: Resource, listed: str | None) -> Response:
     record, image = find_image(resource)
     service = current_context().services.frames
     if numbers is None:
-        numbers = tuple(range(1, image.pixels.number_of_frames + 1))
+        numbers = tuple(range(1, image.frame_count + 1))
     _refuse_video(image, resource)
     check_numbers(image, numbers)
     form = _form(service, image, len(numbers))
@@ -99,7 +99,7 @@ def _form(service: FrameService, image: StoredImage, count: int) -> _Form:
         match = choose(stored)
     except NotAcceptable:
         match = None
-    if match is not None and (image.is_native or _is_meant(match)):
+    if match is not None and (image.is_native or _is_meant(match, image)):
         return _Form(syntax, match.offer.multipart)
     others = _offers(tuple(service.targets(image)), order, as_stored=False)
     match = choose((*others, *stored))
@@ -108,10 +108,15 @@ def _form(service: FrameService, image: StoredImage, count: int) -> _Form:
     return _Form(chosen, match.offer.multipart)
 
 
-def _is_meant(match: Match) -> bool:
-    """Whether the client named the form, or a choice of forms, and not just anything."""
+def _is_meant(match: Match, image: StoredImage) -> bool:
+    """Whether the client named the form, or a choice of forms, and not just anything.
+
+    Octets without a transfer syntax are native ones, though some compressed ones are octets too.
+    """
     if match.transfer_syntax is not None:
         return True
+    if media_type_of(image.delivered_as) == OCTET_STREAM:
+        return False
     essence = match.media_range.essence
     if essence == "multipart/related":
         essence = match.media_range.get("type") or "*/*"

@@ -137,7 +137,7 @@ def _pictures(
         view, quality = asked.view, asked.quality
         return single_picture(record, image, numbers, view, offer.media_type, quality)
     if numbers is None:
-        numbers = range(1, image.pixels.number_of_frames + 1)
+        numbers = range(1, image.frame_count + 1)
     asked = in_type(asked, offer.media_type)
     etag = tag_of_records([record], repr((list(numbers), asked)))
     cached = not_modified(etag, weak=True)

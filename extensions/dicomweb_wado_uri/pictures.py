@@ -77,7 +77,7 @@ def _check_frame(image: Any, frame: int | None) -> None:
     if frame is None:
         image.pixels.frame(1)
         return
-    count = image.pixels.number_of_frames
+    count = image.frame_count
     if count == 1 and _NUMBER_OF_FRAMES not in image.attributes:
         raise BadRequest("frameNumber is for multi-frame images, and this is none; leave it out.")
     if frame > count:

@@ -332,3 +332,43 @@ def test_one_key_is_made_whoever_is_first(tmp_path):
     with temporary_app(tmp_path, CONFIG) as one, temporary_app(tmp_path, CONFIG) as other:
         stores = [context_of(app).providers.authenticators[0].links for app in (one, other)]
         assert stores[0]._key() == stores[1]._key()
+
+
+def test_the_study_of_a_link_is_what_its_series_says(dicomweb_client):
+    """Another series of the study, which came first, says something else of study and patient."""
+    hidden, shown = (
+        make_instance(
+            StudyInstanceUID="1.9",
+            SeriesInstanceUID=f"1.9.{name}",
+            PatientID="P",
+            PatientName=f"{name}^Name",
+            AccessionNumber=f"acc{name}",
+            StudyDescription=f"description {name}",
+            InstitutionName="North",
+            pixels=bytes(4),
+        )
+        for name in ("1", "2")
+    )
+    body, content_type = multipart_body([hidden, shown])
+    dicomweb_client.post(
+        "/dicom-web/studies", data=body, content_type=content_type, **login("admin")
+    )
+    made = dicomweb_client.post(
+        "/links", json={"Study": "1.9", "Series": "1.9.2", "Expires": 3600}, **login("admin")
+    )
+    way = {"headers": {"X-DICOMweb-Link": made.json["Token"]}}
+
+    def search(path):
+        answer = dicomweb_client.get(f"/dicom-web{path}", **way)
+        assert answer.status_code == 200
+        return answer.get_data(as_text=True)
+
+    for path in ("/studies", "/patients", "/studies/1.9/series", "/series", "/instances"):
+        for more in ("", "?includefield=all", "?includefield=StudyDescription,PatientName"):
+            assert "1^Name" not in search(path + more)
+            assert "description 1" not in search(path + more)
+        assert json.loads(search(f"{path}?PatientName=2^*"))
+        assert not json.loads(search(f"{path}?PatientName=1^*"))
+    assert "acc2" in search("/studies")
+    assert json.loads(search("/studies?AccessionNumber=acc2"))
+    assert not json.loads(search("/studies?StudyDescription=description 1"))

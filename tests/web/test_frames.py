@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, generate_frames
 
 from dicomweb_server.imaging import pack
 from dicomweb_server.testing.dicom import (
@@ -23,6 +23,7 @@ from dicomweb_server.testing.frames import make_format, make_image
 
 OCTETS = "application/octet-stream"
 MANY = f'multipart/related; type="{OCTETS}"'
+STORED = "application/dicom; transfer-syntax=*"
 JPEG_LS, JPEG_2000, RLE = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.5"
 
 
@@ -258,3 +259,33 @@ def test_a_bomb_is_refused_before_it_is_decoded(client):
         answer = client.get(f"/{path_of(data)}/{path}")
         assert answer.status_code == 406
         assert "MaximumFrameSizeMB" in answer.json["Details"]
+
+
+def test_more_frames_are_declared_than_there_are(client):
+    data = make_picture(images(2), NumberOfFrames=2**31 - 1)
+    client.stored(data)
+    path = f"/{path_of(data)}"
+    for way, accept in (
+        ("/frames", MANY),
+        ("/rendered", "image/gif"),
+        ("/rendered", 'multipart/related; type="image/jpeg"'),
+        ("", f"application/dicom; transfer-syntax={JPEG_LS}"),
+    ):
+        answer = client.get(path + way, accept)
+        assert answer.status_code == 406
+        assert "2147483647" in answer.json["Details"]
+    assert client.get(f"{path}/frames/2", OCTETS).status_code == 200
+
+
+def test_a_damaged_frame_behind_a_good_one_is_no_broken_answer(client, stored):
+    path, _ = stored(target=JPEG_LS)
+    data_set = read(client.get(path.removesuffix("/frames"), STORED).data)
+    good = next(generate_frames(data_set.PixelData, number_of_frames=3))
+    data_set.PixelData = encapsulate([good, good[: len(good) // 2], good])
+    client.call("DELETE", path.removesuffix("/frames"))
+    client.stored(write_dataset(data_set, JPEG_LS))
+    for listed_, accept in (("", MANY), ("/1,2", MANY), ("/3,2,1", MANY)):
+        assert client.get(f"{path}{listed_}", accept).status_code == 406
+    instance = path.removesuffix("/frames")
+    assert client.get(instance, f"application/dicom; transfer-syntax={EXPLICIT}").status_code == 406
+    assert client.get(instance).status_code == 200
