@@ -177,6 +177,7 @@ class Services:
                 bulk.load,
                 default_window=cast(DefaultWindow, config[pixels.DEFAULT_WINDOW]),
                 thumbnail=config[pixels.THUMBNAIL_SIZE],
+                padding=config[pixels.VIEWPORT_PADDING],
             ),
             presentable=PresentableService(index, frames, bulk),
         )

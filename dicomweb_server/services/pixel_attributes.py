@@ -140,7 +140,7 @@ def tell_loss(attributes: Attributes, method: str) -> None:
     """
     if not method:
         return
-    if first_text(attributes, _LOSSY) == "00":
+    if first_text(attributes, _LOSSY).strip() == "00":
         raise _contradiction("Lossy Image Compression", "00", f"lossy compression ({method})")
     for key, value in ((_LOSSY, "01"), (_LOSSY_METHOD, method)):
         if not first_text(attributes, key):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dicomweb_server.config import Config, Option, one_of, whole
+from dicomweb_server.config import Config, Option, boolean, one_of, whole
 from dicomweb_server.interfaces.index import Index
 from dicomweb_server.isolation import Inline, Limits, Pool, Runner, Toolbox
 from dicomweb_server.reference_options import LOSSY_QUALITY
@@ -43,10 +43,22 @@ DEFAULT_WINDOW = Option(
     "by modality and pixels; MinMax: from the least to the greatest value of the frame.",
     one_of("Standard", "MinMax"),
 )
+VIEWPORT_PADDING = Option(
+    "ViewportPadding",
+    True,
+    "Pictures are exactly as large as the viewport that is asked for, with black beside what is "
+    "shown; false: they fit into it.",
+    boolean,
+)
 THUMBNAIL_SIZE = Option(
     "ThumbnailSize", 128, "Pixels of the longer side of a thumbnail.", whole(1, 4096)
 )
-OPTIONS = (DEFAULT_WINDOW, THUMBNAIL_SIZE, *(PROCESSES, MEMORY, SECONDS, FRAME_SIZE, CACHE_SIZE))
+OPTIONS = (
+    DEFAULT_WINDOW,
+    VIEWPORT_PADDING,
+    THUMBNAIL_SIZE,
+    *(PROCESSES, MEMORY, SECONDS, FRAME_SIZE, CACHE_SIZE),
+)
 
 
 def frame_cache(config: Config) -> DerivedCache:

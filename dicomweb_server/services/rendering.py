@@ -46,6 +46,7 @@ class RenderService:
         *,
         default_window: DefaultWindow,
         thumbnail: int,
+        padding: bool,
     ) -> None:
         self._frames = frames
         self._index = index
@@ -53,6 +54,7 @@ class RenderService:
         self._load = load
         self.default_window = default_window
         self.thumbnail = thumbnail
+        self._padding = padding
 
     @property
     def media_types(self) -> tuple[str, ...]:
@@ -93,7 +95,10 @@ class RenderService:
         """
         for number in numbers:
             image.pixels.frame(number)
-        asked = replace(asked, view=replace(asked.view, default_window=self.default_window))
+        view = replace(asked.view, default_window=self.default_window)
+        if view.viewport is not None and not self._padding:
+            view = replace(view, viewport=replace(view.viewport, padded=False))
+        asked = replace(asked, view=view)
         if state is not None:
             # What is kept is deleted with the image, and must not outlive the state.
             return self._made(record, image, numbers, asked, state)

@@ -90,6 +90,11 @@ def test_a_viewport_has_exactly_its_size(client, ct):
     assert np.array_equal(np.array(picture(part)), np.array(picture(whole))[:64, :64])
 
 
+@pytest.mark.dicomweb_config({"ViewportPadding": False})
+def test_a_picture_may_fit_into_its_viewport(client, ct):
+    assert picture(client.get(f"{ct}/rendered?viewport=200,100")).size == (100, 100)
+
+
 def test_png_can_have_16_bits(client, ct):
     deep = picture(client.get(f"{ct}/rendered?bitdepth=16", "image/png"))
     assert deep.mode.startswith("I;16")
