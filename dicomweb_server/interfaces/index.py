@@ -301,6 +301,14 @@ class Index(Provider, ABC):
     def details(self, row: int) -> Details | None:
         """What was learnt from one file; None when it was deleted meanwhile."""
 
+    def pixel_data(self, row: int) -> bytes | None:
+        """`Details.pixel_data` alone, which is asked for with each frame; None if there is none.
+
+        SHOULD cost less than `details`.
+        """
+        found = self.details(row)
+        return None if found is None else found.pixel_data
+
     # --- looking after it ------------------------------------------------------------------
 
     def unfilled(self) -> int:

@@ -29,21 +29,21 @@ class StoredImage:
     Attributes:
         transfer_syntax: of the file.
         pixels: where the frames lie.
-        header: `ParsedInstance.header`.
+        header: gives `ParsedInstance.header`, which frames as they are stored do not need.
         read: gives ranges of the file as `pixels` counts them: a deflated data set inflated.
         blob: what the file is known by, if it is stored already.
     """
 
     transfer_syntax: str
     pixels: PixelData
-    header: bytes = field(repr=False)
+    header: Callable[[], bytes] = field(repr=False)
     read: blobs.Read = field(repr=False)
     blob: BlobRef | None = None
 
     @cached_property
     def attributes(self) -> Mapping[str, Any]:
         """The header in the DICOM JSON model."""
-        return load_header(self.header)
+        return load_header(self.header())
 
     @cached_property
     def form(self) -> ImageFormat:
@@ -105,13 +105,20 @@ class FrameService:
 
     def image(self, record: InstanceRecord) -> StoredImage | None:
         """The pixel data of an instance; None when it has none, or is gone."""
-        details = self._index.details(record.row)
-        if details is None or details.pixel_data is None:
+        packed = self._index.pixel_data(record.row)
+        if packed is None:
             return None
+
+        def header() -> bytes:
+            details = self._index.details(record.row)
+            if details is None:
+                raise DicomError("The instance is not there any more.")
+            return details.header
+
         return StoredImage(
             record.transfer_syntax,
-            PixelData.from_bytes(details.pixel_data),
-            details.header,
+            PixelData.from_bytes(packed),
+            header,
             blobs.data_reader(self._storages, record),
             record.blob,
         )

@@ -72,7 +72,7 @@ class Transcoder:
         image = StoredImage(
             instance.transfer_syntax,
             instance.pixel_data,
-            instance.header,
+            lambda: instance.header,
             inflated_reader(file, size) if deflated else file,
         )
         if image.is_native and target in CONVERTIBLE_SYNTAXES:

@@ -187,6 +187,9 @@ class SqlIndex(Index):
     def details(self, row: int) -> Details | None:
         return reads.read_details(self.database, row)
 
+    def pixel_data(self, row: int) -> bytes | None:
+        return reads.read_pixel_data(self.database, row)
+
     # --- looking after it ------------------------------------------------------------------
 
     def unfilled(self) -> int:

@@ -171,6 +171,17 @@ def read_details(database: Database, row: int) -> Details | None:
     return Details(zlib.decompress(header), tuple(map(tuple, located)), pixel_data)
 
 
+_PIXEL_DATA = Prepared(
+    select(details.c.pixel_data).where(details.c.instance_row == bindparam("row"))
+)
+
+
+def read_pixel_data(database: Database, row: int) -> bytes | None:
+    """Where the frames of one file lie: headers of multi-frame images are long."""
+    found = database.fetch(_PIXEL_DATA, {"row": row})
+    return found[0][0] if found else None
+
+
 _STUDY_VERSION = (
     select(studies.c.id, studies.c.revision)
     .where(studies.c.study_uid == bindparam("study"))

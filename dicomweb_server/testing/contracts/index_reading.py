@@ -67,6 +67,7 @@ class IndexReading:
         details = index.details(record.row)
         assert details is not None
         assert details.header == new.parsed.header
+        assert index.pixel_data(record.row) == details.pixel_data
         assert details.located == tuple(
             (value.path, value.vr, value.offset, value.length) for value in new.parsed.located
         )
@@ -80,6 +81,7 @@ class IndexReading:
         (record,) = index.instances(resource, EVERYTHING)
         index.delete(resource, EVERYTHING)
         assert index.details(record.row) is None
+        assert index.pixel_data(record.row) is None
         assert index.details(2**40) is None
 
     def test_transfer_syntaxes_are_those_of_the_instances(self, index: Index) -> None:
