@@ -1,6 +1,7 @@
 """What all tests share: a client that speaks DICOMweb to an application in this process."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,13 @@ class Client:
         answer = self.store(*files)
         assert answer.status_code == 200, answer.get_data(as_text=True)
         return answer.json
+
+    def taken(self, path):
+        """Store a file that need not be taken: then the test is skipped; the path of its instance."""
+        if self.store(Path(path).read_bytes()).status_code != 200:
+            pytest.skip("this file is not taken")
+        (found,) = self.found("/instances")
+        return found["00081190"]["Value"][0].partition(ROOT)[2]
 
     def found(self, path="/studies", **keys):
         """The matches of a search."""

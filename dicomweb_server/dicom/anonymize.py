@@ -8,30 +8,24 @@ untouched: what is burned into them stays (E.3.1), and so does a face that can b
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from io import BytesIO
 from itertools import chain
-from struct import error, unpack_from
+from struct import unpack_from
 from typing import BinaryIO, Final, cast
 
-from pydicom.dataset import Dataset
-from pydicom.filereader import read_dataset
-
 from .anonymous import AnonymousEncoder, Pseudonyms
-from .beginning import check_encoding
-from .elements import LONG_VRS, PIXEL_DATA_TAGS, UNDEFINED_LENGTH
+from .beginning import encoding_of
+from .elements import LONG_VRS, UNDEFINED_LENGTH
 from .encode import Target
 from .errors import DicomError
 from .feed import Feed, inflated
-from .meta import Meta, MetaElement, read_meta, write_meta
+from .meta import LARGEST, Meta, MetaElement, read_meta, write_meta
 from .tags import STANDARD, TagDictionary
-from .transcode import deflate
-from .transfer_syntaxes import EXPLICIT_BIG, is_deflated, is_implicit
+from .transcode import PYDICOM_ERRORS, deflate, parse, parse_file
+from .transfer_syntaxes import is_deflated
 
-_MAX_META: Final = 1 << 20
 _SOP_INSTANCE_UID = 0x0003
 _KEPT: Final[tuple[int, ...]] = (0x0001, 0x0002, _SOP_INSTANCE_UID)
 """Elements of group 0002 that name neither a system nor a person."""
-_PYDICOM_ERRORS = (ValueError, KeyError, TypeError, OSError, EOFError, NotImplementedError, error)
 
 
 def anonymized(
@@ -53,7 +47,7 @@ def anonymized(
         DicomError: it cannot be understood well enough; mostly before the first piece.
     """
     feed = Feed(pieces)
-    meta = read_meta(feed.read(_MAX_META))
+    meta = read_meta(feed.read(LARGEST))
     feed.seek(meta.end)
     deflated = is_deflated(transfer_syntax)
     if deflated:
@@ -64,7 +58,7 @@ def anonymized(
         yield write_meta(_anonymous_meta(meta, names), transfer_syntax)
         whole = chain((first,), body)
         yield from deflate(whole) if deflated else whole
-    except _PYDICOM_ERRORS as problem:
+    except PYDICOM_ERRORS as problem:
         raise DicomError(f"The data set cannot be anonymized: {problem}.") from problem
 
 
@@ -83,13 +77,9 @@ def _body(
     start = feed.tell()
     first = feed.read(8)
     feed.seek(start)
-    implicit, order, _ = check_encoding(
-        first,
-        implicit=is_implicit(transfer_syntax),
-        order=">" if transfer_syntax == EXPLICIT_BIG else "<",
-    )
+    implicit, order, _ = encoding_of(first, transfer_syntax)
     encoder = AnonymousEncoder(names, Target(implicit, order), dictionary)
-    header = _read(cast(BinaryIO, feed), implicit, order)
+    header = parse_file(cast(BinaryIO, feed), implicit, order)
     yield encoder.encode(header)
     element = feed.read(8)
     if len(element) < 8:
@@ -101,14 +91,4 @@ def _body(
     yield from feed.fragments(order) if length == UNDEFINED_LENGTH else feed.passed(length)
     behind = b"".join(feed.remaining())
     if behind.strip(b"\0"):
-        yield encoder.encode(_read(BytesIO(behind), implicit, order), (header,))
-
-
-def _read(file: BinaryIO, implicit: bool, order: str) -> Dataset:
-    """The elements up to the pixel data, raw."""
-    return read_dataset(
-        file,
-        implicit,
-        order == "<",
-        stop_when=lambda tag, vr, length: int(tag) in PIXEL_DATA_TAGS,
-    )
+        yield encoder.encode(parse(behind, implicit, order), (header,))

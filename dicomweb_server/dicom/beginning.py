@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from .errors import NotDicom
 from .tags import VRS, format_tag, is_public, public_vr
-from .transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from .transfer_syntaxes import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, is_implicit
 
 PREAMBLE = 128
 PREFIX = b"DICM"
@@ -116,6 +116,12 @@ def check_encoding(head: bytes, *, implicit: bool, order: str) -> DataSetStart:
         name = "little" if order == "<" else "big"
         problem = f"The transfer syntax is wrong: the data set is in {name} endian."
     return DataSetStart(implicit, order, problem)
+
+
+def encoding_of(head: bytes, transfer_syntax: str) -> DataSetStart:
+    """`check_encoding` for a data set that is said to be in a transfer syntax."""
+    order = ">" if transfer_syntax == EXPLICIT_BIG else "<"
+    return check_encoding(head, implicit=is_implicit(transfer_syntax), order=order)
 
 
 def describe_tag(head: bytes, order: str) -> str:

@@ -20,7 +20,7 @@ from .elements import LONG_VRS, PIXEL_DATA_TAGS
 from .encode import Target, encode_header
 from .errors import DicomError, Truncated
 from .instance import ParsedInstance
-from .meta import MetaElement, read_meta, write_meta
+from .meta import MetaElement, meta_of, write_meta
 from .pixel_data import ByteRange
 from .tags import describe, is_private, is_private_creator
 from .to_bytes import ValueWriter
@@ -28,7 +28,6 @@ from .transcode import Source, deflate
 from .transfer_syntaxes import is_deflated, is_implicit
 from .views import ReadRange, open_view
 
-_MAX_META: Final = 1 << 20
 _CHUNK: Final = 1 << 20
 _DEFERRED: Final = 4096
 """Bytes of a value that is not read when the elements are located."""
@@ -77,7 +76,7 @@ def edit_file(
         DicomError: a value cannot be written, or the file cannot be understood well enough.
     """
     wanted = _checked(changes)
-    meta = read_meta(read(0, min(size, _MAX_META)))
+    meta = meta_of(read, size)
     editor, tail = _open(read, meta.end, size, instance, wanted, why)
     elements = dict(meta.elements)
     for tag, number in _OF_META.items():

@@ -12,6 +12,7 @@ from pydicom.filereader import read_sequence
 from .elements import LONG_VRS, UNDEFINED_LENGTH
 from .errors import DicomError
 from .tags import STANDARD, TagDictionary, format_tag, is_private, is_private_creator
+from .transfer_syntaxes import EXPLICIT_BIG, IMPLICIT_LITTLE
 from .values import WORD_SIZES
 
 _CODES = {2: "H", 4: "I", 8: "Q"}
@@ -23,6 +24,13 @@ class Target(NamedTuple):
 
     implicit: bool
     order: str
+
+
+def target_of(transfer_syntax: str) -> Target:
+    """How elements are written in a transfer syntax."""
+    return Target(
+        transfer_syntax == IMPLICIT_LITTLE, ">" if transfer_syntax == EXPLICIT_BIG else "<"
+    )
 
 
 def swap_words(value: bytes, size: int) -> bytes:

@@ -7,7 +7,10 @@ from .beginning import ENOUGH, find_start
 from .elements import LONG_VRS
 from .errors import NotUnderstood
 from .transfer_syntaxes import is_deflated
+from .views import ReadRange
 
+LARGEST = 1 << 20
+"""Bytes of a file of which its group 0002 is read: more than any has."""
 GROUP_LENGTH = 0x0000
 TRANSFER_SYNTAX = 0x0010
 
@@ -55,6 +58,11 @@ def read_meta(head: bytes) -> Meta:
         if element == GROUP_LENGTH and length == 4:
             end = position + unpack_from("<I", head, start)[0]
     return Meta(preamble, elements, position)
+
+
+def meta_of(read: ReadRange, size: int) -> Meta:
+    """As `read_meta`, of a file of `size` bytes of which `read` gives ranges."""
+    return read_meta(read(0, min(size, LARGEST)))
 
 
 def text_of(elements: dict[int, MetaElement], element: int = TRANSFER_SYNTAX) -> str:

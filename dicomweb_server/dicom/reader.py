@@ -4,14 +4,14 @@ import zlib
 from struct import unpack_from
 
 from .assemble import Findings, assemble
-from .beginning import ENOUGH, check_encoding, describe_tag, find_start, guess_syntax
+from .beginning import ENOUGH, describe_tag, encoding_of, find_start, guess_syntax
 from .charset import default_charset as charset_by_name
 from .elements import EXTENDED_LENGTHS, EXTENDED_OFFSETS, LONG_VRS
 from .errors import NotDicom, NotUnderstood, Truncated
 from .instance import Limits, ParsedInstance, first_text
 from .scope import UNDEFINED, OpenFragments, OpenSequence, Scope
 from .tags import STANDARD, VRS, TagDictionary, describe
-from .transfer_syntaxes import EXPLICIT_BIG, is_deflated, is_implicit
+from .transfer_syntaxes import is_deflated
 from .walker import Walker
 
 _MAX_META = 1 << 20  # bytes of one value of group 0002
@@ -199,11 +199,7 @@ class DicomReader(Walker):
                     f"{describe_tag(head, '<')}, does not show one."
                 )
             self._problems.append(f"The transfer syntax is missing, {self._syntax} was guessed.")
-        implicit, order, problem = check_encoding(
-            head,
-            implicit=is_implicit(self._syntax),
-            order=">" if self._syntax == EXPLICIT_BIG else "<",
-        )
+        implicit, order, problem = encoding_of(head, self._syntax)
         if problem:
             self._problems.append(problem)
         self._top = Scope(

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from struct import error, pack
+from struct import pack
 from typing import Final, TypeAlias
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
-from .beginning import check_encoding
-from .encode import Encoder, Target, encode_header
+from .beginning import encoding_of
+from .encode import Encoder, Target, encode_header, target_of
 from .errors import DicomError
-from .meta import Meta, MetaElement, read_meta, write_meta
+from .meta import Meta, MetaElement, meta_of, write_meta
 from .pixel_data import PixelData
 from .tags import STANDARD, TagDictionary
-from .transcode import Source, parse
-from .transfer_syntaxes import EXPLICIT_BIG, IMPLICIT_LITTLE, is_deflated, is_implicit
+from .transcode import PYDICOM_ERRORS, Source, parse
+from .transfer_syntaxes import is_deflated
 from .views import ReadRange
 
-_MAX_META: Final = 1 << 20
 _SOP_INSTANCE_UID: Final = 0x00080018
 _MEDIA_STORAGE_UID: Final = 0x0003
 _PIXEL_DATA: Final = 0x7FE00010
@@ -29,7 +28,6 @@ _OFFSETS, _LENGTHS = 0x7FE00001, 0x7FE00002
 _ITEM: Final = 0xFFFEE000
 _DELIMITER: Final = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _LONGEST: Final = 0xFFFFFFFE
-_PYDICOM_ERRORS = (ValueError, KeyError, TypeError, OSError, EOFError, NotImplementedError, error)
 
 Value: TypeAlias = int | str | Sequence[str]
 """Of US, or of a VR of ASCII text."""
@@ -44,13 +42,6 @@ class Shell:
     before: bytes
     behind: bytes
     target: Target
-
-
-def target_of(transfer_syntax: str) -> Target:
-    """How elements are written in a transfer syntax."""
-    return Target(
-        transfer_syntax == IMPLICIT_LITTLE, ">" if transfer_syntax == EXPLICIT_BIG else "<"
-    )
 
 
 def shell(
@@ -73,14 +64,10 @@ def shell(
     Raises:
         DicomError: the data set cannot be rewritten.
     """
-    meta = read_meta(read(0, min(size, _MAX_META)))
+    meta = meta_of(read, size)
     source = Source(read, meta.end, size, deflated=is_deflated(source_syntax))
     first = source.take(pixel_data.offset - meta.end)
-    implicit, order, _ = check_encoding(
-        first[:8],
-        implicit=is_implicit(source_syntax),
-        order=">" if source_syntax == EXPLICIT_BIG else "<",
-    )
+    implicit, order, _ = encoding_of(first[:8], source_syntax)
     target = target_of(target_syntax)
     encoder = Encoder(target, dictionary)
     try:
@@ -91,7 +78,7 @@ def shell(
         behind = b""
         if rest.strip(b"\0"):
             behind = encoder.encode(parse(rest, implicit, order), (header,))
-    except _PYDICOM_ERRORS as problem:
+    except PYDICOM_ERRORS as problem:
         raise DicomError(f"The data set cannot be rewritten: {problem}.") from problem
     return Shell(write_meta(_renamed(meta, changes), target_syntax) + before, behind, target)
 

@@ -9,24 +9,24 @@ from collections.abc import Iterable, Iterator
 from io import BytesIO
 from itertools import chain
 from struct import error
+from typing import BinaryIO
 
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
-from .beginning import check_encoding
+from .beginning import encoding_of
 from .elements import PIXEL_DATA_TAGS
-from .encode import Encoder, Target, encode_header, pixel_word, swap_words
+from .encode import Encoder, encode_header, pixel_word, swap_words, target_of
 from .errors import DicomError, Truncated
-from .meta import Meta, read_meta, write_meta
+from .meta import Meta, meta_of, write_meta
 from .pixel_data import PixelData
 from .tags import STANDARD, TagDictionary
 from .transfer_syntaxes import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from .views import ReadRange
 
 _CHUNK = 1 << 20
-_MAX_META = 1 << 20
-# What pydicom raises on data sets that it does not understand.
-_PYDICOM_ERRORS = (ValueError, KeyError, TypeError, OSError, EOFError, NotImplementedError, error)
+PYDICOM_ERRORS = (ValueError, KeyError, TypeError, OSError, EOFError, NotImplementedError, error)
+"""What pydicom raises on data sets that it does not understand."""
 CONVERTIBLE_SYNTAXES = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED))
 """Transfer syntaxes that `convert` reads and writes."""
 
@@ -61,7 +61,7 @@ def convert(
             f"A file in transfer syntax {source_syntax} cannot be rewritten to {target_syntax}; "
             "possible are the uncompressed ones."
         )
-    meta = read_meta(read(0, min(size, _MAX_META)))
+    meta = meta_of(read, size)
     body = Source(read, meta.end, size, deflated=source_syntax == DEFLATED)
     parts = _body(body, source_syntax, target_syntax, meta, pixel_data, dictionary)
     try:
@@ -70,7 +70,7 @@ def convert(
         yield write_meta(meta, target_syntax)
         whole = chain((first,), parts)
         yield from deflate(whole) if target_syntax == DEFLATED else whole
-    except _PYDICOM_ERRORS as problem:
+    except PYDICOM_ERRORS as problem:
         raise DicomError(f"The data set cannot be rewritten: {problem}.") from problem
 
 
@@ -83,12 +83,8 @@ def _body(
     dictionary: TagDictionary,
 ) -> Iterator[bytes]:
     first = source.take(pixel_data.offset - meta.end) if pixel_data else source.rest()
-    implicit, order, _ = check_encoding(
-        first[:8],
-        implicit=source_syntax == IMPLICIT_LITTLE,
-        order=">" if source_syntax == EXPLICIT_BIG else "<",
-    )
-    target = Target(target_syntax == IMPLICIT_LITTLE, ">" if target_syntax == EXPLICIT_BIG else "<")
+    implicit, order, _ = encoding_of(first[:8], source_syntax)
+    target = target_of(target_syntax)
     encoder = Encoder(target, dictionary)
     header = parse(first, implicit, order)
     yield encoder.encode(header)
@@ -107,9 +103,14 @@ def _body(
 
 
 def parse(data: bytes, implicit: bool, order: str) -> Dataset:
+    """As `parse_file`, of bytes."""
+    return parse_file(BytesIO(data), implicit, order)
+
+
+def parse_file(file: BinaryIO, implicit: bool, order: str) -> Dataset:
     """The elements before the pixel data, raw; raises what pydicom raises."""
     return read_dataset(
-        BytesIO(data),
+        file,
         implicit,
         order == "<",
         stop_when=lambda tag, vr, length: int(tag) in PIXEL_DATA_TAGS,

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from flask import Response, request
 from werkzeug.wsgi import wrap_file
@@ -141,6 +141,7 @@ class LocalFile:
 
 
 Piece = bytes | LocalFile
+T = TypeVar("T")
 
 
 def coalesced(
@@ -218,7 +219,7 @@ def stream_answer(
     first = next(iterator, b"")
     chunks = coalesced(_chain(first, iterator), _sender(length))
     if isinstance(first, bytes):  # a file goes past us to the client: not before the headers
-        chunks = _begun(next(chunks, b""), chunks)
+        chunks = _chain(next(chunks, b""), chunks)
     answer = Response(
         chunks,
         content_type=content_type,
@@ -231,11 +232,6 @@ def stream_answer(
     return answer
 
 
-def _begun(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
-
-
 def text_answer(pieces: Iterator[bytes], content_type: str) -> Response:
     """A text that is made, and compressed for who accepts it, while it is sent."""
     packed = accepts_gzip()
@@ -246,7 +242,7 @@ def text_answer(pieces: Iterator[bytes], content_type: str) -> Response:
     return answer
 
 
-def _chain(first: Piece, rest: Iterator[Piece]) -> Iterator[Piece]:
+def _chain(first: T, rest: Iterator[T]) -> Iterator[T]:
     yield first
     yield from rest
 
@@ -291,3 +287,12 @@ def ranged_answer(
         answer.headers["Content-Range"] = f"bytes {offset}-{offset + count - 1}/{size}"
     answer.headers["Accept-Ranges"] = "bytes"
     return with_etag(answer, etag)
+
+
+def bytes_answer(data: bytes, media_type: str, etag: str) -> Response:
+    """As `ranged_answer`, of what is in memory."""
+
+    def read(offset: int, length: int) -> Iterator[bytes]:
+        yield data[offset : offset + length]
+
+    return ranged_answer(read, len(data), media_type, etag)

@@ -9,7 +9,7 @@ from flask import Response
 
 from dicomweb_server.dicom import DicomError, NoSuchFrame
 from dicomweb_server.http.access import current_context
-from dicomweb_server.http.answers import ranged_answer
+from dicomweb_server.http.answers import bytes_answer, ranged_answer
 from dicomweb_server.http.conditions import not_modified
 from dicomweb_server.http.errors import HttpError
 from dicomweb_server.http.resources import tag_of_records
@@ -47,7 +47,7 @@ def single_picture(
         return cached
     set_timeout()
     data = rendered_frames(record, image, numbers, asked, state)
-    return picture_answer(data, media_type, etag)
+    return bytes_answer(data, media_type, etag)
 
 
 def in_type(asked: Asked, media_type: str) -> Asked:
@@ -78,15 +78,10 @@ def rendered_frames(
     state: InstanceRecord | None = None,
 ) -> bytes:
     """Frames as one file; raises `HttpError` (404) if one is not there, or `DicomError`."""
-    check_numbers(image, numbers)
-    return current_context().services.render.render(record, image, numbers, asked, state)
-
-
-def picture_answer(data: bytes, media_type: str, etag: str) -> Response:
-    """A file that is in memory, or a range of it."""
-    return ranged_answer(
-        lambda offset, length: iter((data[offset : offset + length],)), len(data), media_type, etag
-    )
+    try:
+        return current_context().services.render.render(record, image, numbers, asked, state)
+    except NoSuchFrame as error:
+        raise HttpError(404, str(error)) from error
 
 
 def presentable_answer(record: InstanceRecord, chosen: Presentable) -> Response:

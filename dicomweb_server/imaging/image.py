@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,7 +51,7 @@ class ImageFormat:
     is_float: bool = False
 
     @classmethod
-    def of(cls, attributes: dict[str, Any], tag: str = "7FE00010") -> ImageFormat:
+    def of(cls, attributes: Mapping[str, Any], tag: str = "7FE00010") -> ImageFormat:
         """The format that a data set in the DICOM JSON model declares.
 
         Raises:

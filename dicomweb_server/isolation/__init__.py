@@ -9,7 +9,7 @@ another. One that crashes, hangs or grows costs the request whose frame did it, 
 """
 
 from .pool import Busy, Crashed, Inline, IsolationError, Limits, Pool, Runner, TooSlow
-from .tasks import Task, Toolbox
+from .tasks import Toolbox
 
 __all__ = [
     "Busy",
@@ -19,7 +19,6 @@ __all__ = [
     "Limits",
     "Pool",
     "Runner",
-    "Task",
     "TooSlow",
     "Toolbox",
 ]

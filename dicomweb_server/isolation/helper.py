@@ -5,7 +5,8 @@ from __future__ import annotations
 import resource
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ class _Parts(Sequence[bytes]):
     def __init__(self, scratch: wire.Scratch, sizes: Sequence[int]) -> None:
         self._scratch = scratch
         self._sizes = sizes
+        self._starts = list(accumulate(sizes, initial=0))
 
     def __len__(self) -> int:
         return len(self._sizes)
@@ -27,14 +29,7 @@ class _Parts(Sequence[bytes]):
     def __getitem__(self, number: Any) -> Any:
         if isinstance(number, slice):
             return [self[each] for each in range(*number.indices(len(self)))]
-        size = self._sizes[number]
-        return self._scratch.read(sum(self._sizes[:number]), size)
-
-    def __iter__(self) -> Iterator[bytes]:
-        offset = 0
-        for size in self._sizes:
-            yield self._scratch.read(offset, size)
-            offset += size
+        return self._scratch.read(self._starts[number], self._sizes[number])
 
 
 def limit_memory(size: int) -> None:

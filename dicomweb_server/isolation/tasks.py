@@ -64,31 +64,25 @@ class Toolbox:
 class Source:
     """How the bytes of a frame are to be understood.
 
-    `transfer_syntax` is "" for native frames in little endian; `bit_offset` as of `unpack`.
+    `transfer_syntax` is "" for native frames in little endian, each of which begins with a byte.
     """
 
     form: ImageFormat
     transfer_syntax: str = ""
-    bit_offset: int = 0
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Source:
         """What `as_document` made."""
-        form = ImageFormat(**document["form"])
-        return cls(form, document["transfer_syntax"], document["bit_offset"])
+        return cls(ImageFormat(**document["form"]), document["transfer_syntax"])
 
     def as_document(self) -> dict[str, Any]:
         """The same in JSON."""
-        return {
-            "form": asdict(self.form),
-            "transfer_syntax": self.transfer_syntax,
-            "bit_offset": self.bit_offset,
-        }
+        return asdict(self)
 
     def image(self, tools: Toolbox, frame: bytes, reduce: int = 0) -> Image:
         """The pixels of a frame."""
         if not self.transfer_syntax:
-            return unpack(frame, self.form, bit_offset=self.bit_offset)
+            return unpack(frame, self.form)
         codec = tools.decoder(self.transfer_syntax)
         return codec.decode(frame, self.transfer_syntax, self.form, reduce=reduce)
 
@@ -124,9 +118,10 @@ def render(tools: Toolbox, arguments: Mapping[str, Any], blobs: Blobs) -> Result
     headers = 1 if of_state is None else 2
     state = None if of_state is None else _attributes(blobs[1])
     behind = headers + len(paths)
-    values = dict(zip(paths, blobs[headers:behind], strict=True))
+    load = dict(zip(paths, blobs[headers:behind], strict=True)).__getitem__
     first_frame = behind + len(of_state or ())
-    values_of_state = dict(zip(of_state or (), blobs[behind:first_frame], strict=True))
+    of_its_own = zip(of_state or (), blobs[behind:first_frame], strict=True)
+    load_of_state = dict(of_its_own).__getitem__
     how = view_of(arguments["view"])
     source = Source.of(arguments["source"])
     numbers = arguments["numbers"]
@@ -137,23 +132,18 @@ def render(tools: Toolbox, arguments: Mapping[str, Any], blobs: Blobs) -> Result
         nonlocal profile
         for place, number in enumerate(numbers, first_frame):
             image = source.image(tools, blobs[place], 0 if state is not None else reduce)
-            load = values.__getitem__
             if state is None:
-                shown = show(image, attributes, number, how, load)
+                pixels = show(image, attributes, number, how, load)
             else:
-                theirs = values_of_state.__getitem__
-                shown = present(image, attributes, number, state, how, load, theirs)
-            profile = icc_profile(shown, attributes, number, how, values.__getitem__)
-            yield shown
+                pixels = present(image, attributes, number, state, how, load, load_of_state)
+            profile = icc_profile(pixels, attributes, number, how, load)
+            yield pixels
 
-    first, rest = _peeked(frames())
+    shown = frames()
+    first = next(shown)  # it tells the profile
     rendering = Rendering(arguments["quality"], arguments["seconds"], profile)
     renderer = tools.renderer(arguments["media_type"])
-    return {}, [renderer.write(chain((first,), rest), arguments["media_type"], rendering)]
-
-
-def _peeked(frames: Iterator[Pixels]) -> tuple[Pixels, Iterator[Pixels]]:
-    return next(frames), frames
+    return {}, [renderer.write(chain((first,), shown), arguments["media_type"], rendering)]
 
 
 @lru_cache(maxsize=2)

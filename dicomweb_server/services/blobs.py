@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from dicomweb_server.dicom.meta import read_meta
+from dicomweb_server.dicom.meta import meta_of
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.interfaces.storage import StorageError
 from dicomweb_server.services.storages import Storages
@@ -14,7 +14,6 @@ from dicomweb_server.services.storages import Storages
 CHUNK = 4 << 20
 """Bytes of one read of a download: below 1 MiB the overhead of a read shows."""
 _INFLATED = 1 << 18
-_LARGEST_META = 1 << 20
 
 Read = Callable[[int, int], bytes]
 """`read(offset, length)`: bytes of a file, fewer only at its end."""
@@ -52,7 +51,7 @@ def inflated_reader(read: Read, size: int) -> Read:
 
 def _inflated(read: Read, size: int, offset: int, length: int) -> Iterator[bytes]:
     """A range of the inflated stream: nothing but reading from the start finds it (PS3.5 A.5)."""
-    position = read_meta(read(0, min(size, _LARGEST_META))).end
+    position = meta_of(read, size).end
     if offset < position:
         head = read(offset, min(length, position - offset))
         yield head

@@ -9,7 +9,7 @@ from typing import Any
 
 from dicomweb_server.dicom import DicomError, PixelData, load_header
 from dicomweb_server.dicom.encode import swap_words
-from dicomweb_server.dicom.transfer_syntaxes import EXPLICIT_BIG, IMPLICIT_LITTLE
+from dicomweb_server.dicom.transfer_syntaxes import EXPLICIT_BIG
 from dicomweb_server.imaging import ImageFormat, pack, unpack
 from dicomweb_server.interfaces.index import BlobRef, Index, InstanceRecord
 from dicomweb_server.isolation import Runner, Toolbox
@@ -29,26 +29,31 @@ class StoredImage:
     Attributes:
         transfer_syntax: of the file.
         pixels: where the frames lie.
-        header: gives `ParsedInstance.header`, which frames as they are stored do not need.
+        read_header: gives `header`, which frames as they are stored do not need.
         read: gives ranges of the file as `pixels` counts them: a deflated data set inflated.
         blob: what the file is known by, if it is stored already.
     """
 
     transfer_syntax: str
     pixels: PixelData
-    header: Callable[[], bytes] = field(repr=False)
+    read_header: Callable[[], bytes] = field(repr=False)
     read: blobs.Read = field(repr=False)
     blob: BlobRef | None = None
 
     @cached_property
+    def header(self) -> bytes:
+        """`ParsedInstance.header`."""
+        return self.read_header()
+
+    @cached_property
     def attributes(self) -> Mapping[str, Any]:
         """The header in the DICOM JSON model."""
-        return load_header(self.header())
+        return load_header(self.header)
 
     @cached_property
     def form(self) -> ImageFormat:
         """How the pixels are encoded; raises `MissingAttributes`."""
-        return ImageFormat.of(dict(self.attributes), self.pixels.tag)
+        return ImageFormat.of(self.attributes, self.pixels.tag)
 
     @property
     def is_native(self) -> bool:
@@ -225,7 +230,7 @@ class FrameService:
         source = self.source(image)
         data = self.stored(image, number)
         arguments: dict[str, Any] = {"source": source.as_document()}
-        if syntax in (_NATIVE, IMPLICIT_LITTLE):
+        if syntax == _NATIVE:
             told, frame = self.runner.run("decode", arguments, data)
         else:
             arguments |= {"target": syntax, "quality": self.limits.quality}

@@ -12,6 +12,7 @@ from dicomweb_server.ps318.media_types import media_type_of, parse_or_none
 from dicomweb_server.services import blobs
 from dicomweb_server.services.bulk import BulkService
 from dicomweb_server.services.frames import FrameService, StoredImage
+from dicomweb_server.services.pixel_values import encoded
 from dicomweb_server.services.reports import is_report, report_html, report_text
 
 _DOCUMENT, _TYPE, _LENGTH = "00420011", "00420012", "00420015"
@@ -75,27 +76,14 @@ class PresentableService:
         if not forms:
             return "DICOM"
         main, _, sub = forms[0].media_type.partition("/")
-        return {"video": "VIDEO", "text/html": "SR"}.get(main, "") or (
-            "SR" if sub == "html" else sub.upper()[:5]
-        )
+        if main == "video":
+            return "VIDEO"
+        return "SR" if sub == "html" else sub.upper()[:5]
 
     def _video(self, image: StoredImage) -> Sequence[Presentable]:
-        parts = image.pixels.fragments
-        media_type = media_type_of(image.transfer_syntax)
-
-        def read(offset: int, length: int) -> Iterator[bytes]:
-            for part in parts:
-                if length <= 0:
-                    return
-                if offset >= part.length:
-                    offset -= part.length
-                    continue
-                count = min(part.length - offset, length)
-                yield from blobs.stream_range(image.read, part.offset + offset, count)
-                offset, length = 0, length - count
-
-        size = sum(part.length for part in parts)
-        return (Presentable(media_type, lambda: Content(size, read)),)
+        (stream,) = encoded(image)
+        content = Content(stream.size, stream.read)
+        return (Presentable(media_type_of(image.transfer_syntax), lambda: content),)
 
     def _document(
         self, record: InstanceRecord, told: str, length: int | None

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import orjson
-
 from dicomweb_server.dicom import DicomError, load_header
 from dicomweb_server.dicom.instance import first_text
 from dicomweb_server.imaging import View, Window, bulk_values, pack
@@ -124,33 +122,25 @@ class RenderService:
             self._check(image, numbers)
         paths = list(dict.fromkeys(bulk_values(image.attributes)))
         load = self._load(record)
-        view = asdict(asked.view)
-        arguments: dict[str, Any] = {
-            "source": source.as_document(),
-            "numbers": list(numbers),
+        arguments = _arguments(source, numbers, asked) | {
             "paths": paths,
-            "paths_of_state": None,
-            "view": view | {"annotation": sorted(asked.view.annotation)},
-            "media_type": asked.media_type,
-            "quality": asked.quality,
             "seconds": seconds_per_frame(image.attributes),
         }
-        headers = [orjson.dumps(image.attributes)]
+        headers = [image.header]
         values = [load(path) for path in paths]
         if state is not None:
-            attributes = self._header(state)
-            of_state = list(dict.fromkeys(bulk_values(attributes)))
+            headers.append(self._header(state))
+            of_state = list(dict.fromkeys(bulk_values(load_header(headers[-1]))))
             arguments["paths_of_state"] = of_state
-            headers.append(orjson.dumps(attributes))
             values += [self._load(state)(path) for path in of_state]
         frames = [self._frames.stored(image, number) for number in numbers]
         return self._frames.runner.run("render", arguments, *headers, *values, *frames)[1]
 
-    def _header(self, record: InstanceRecord) -> dict[str, Any]:
+    def _header(self, record: InstanceRecord) -> bytes:
         details = self._index.details(record.row)
         if details is None:
             raise DicomError("The presentation state is not there any more.")
-        return load_header(details.header)
+        return details.header
 
     def _check(self, image: StoredImage, numbers: Sequence[int]) -> None:
         size = sum(self._frames.stored_size(image, number) for number in numbers)
@@ -166,16 +156,8 @@ class RenderService:
 
         image = icon(label)
         view = replace(asked.view, window=Window(128, 256, "linear-exact"), deep=False)
-        arguments: dict[str, Any] = {
-            "source": Source(image.format).as_document(),
-            "numbers": [1],
-            "paths": [],
-            "paths_of_state": None,
-            "view": asdict(view) | {"annotation": []},
-            "media_type": asked.media_type,
-            "quality": asked.quality,
-            "seconds": 1.0,
-        }
+        view = replace(view, annotation=frozenset())
+        arguments = _arguments(Source(image.format), (1,), replace(asked, view=view))
         return self._frames.runner.run("render", arguments, b"{}", pack(image))[1]
 
     def representative(
@@ -186,7 +168,7 @@ class RenderService:
         The middle instance of the series with the most instances that can be shown; a series of
         pictures goes before one of segmentations, presentation states and the like.
         """
-        best: tuple[tuple[bool, int], list[InstanceRecord]] | None = None
+        best: tuple[tuple[bool, int], InstanceRecord, StoredImage] | None = None
         by_series: dict[tuple[str, str], list[InstanceRecord]] = {}
         for record in records:
             by_series.setdefault((record.study_uid, record.series_uid), []).append(record)
@@ -198,9 +180,19 @@ class RenderService:
             modality = first_text(image.attributes, "00080060")
             rank = (modality not in _MODALITIES, len(group))
             if best is None or rank > best[0]:
-                best = rank, group
-        if best is None:
-            return None
-        middle = best[1][len(best[1]) // 2]
-        image = self._frames.image(middle)
-        return None if image is None else (middle, image)
+                best = rank, middle, image
+        return None if best is None else best[1:]
+
+
+def _arguments(source: Source, numbers: Sequence[int], asked: Asked) -> dict[str, Any]:
+    """Those of the task `render`, for frames without bulk values and presentation state."""
+    return {
+        "source": source.as_document(),
+        "numbers": list(numbers),
+        "paths": [],
+        "paths_of_state": None,
+        "view": asdict(asked.view) | {"annotation": sorted(asked.view.annotation)},
+        "media_type": asked.media_type,
+        "quality": asked.quality,
+        "seconds": 1.0,
+    }

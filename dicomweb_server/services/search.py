@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from typing import Any
 
@@ -297,6 +297,7 @@ _MAIN_TAGS = {
 }
 
 
+@cache
 def _defaults(level: QueryLevel) -> frozenset[str]:
     tags = {sets.SPECIFIC_CHARACTER_SET, sets.RETRIEVE_URL}
     if level is not QueryLevel.SERIES:

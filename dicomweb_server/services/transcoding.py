@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
@@ -94,10 +94,8 @@ class Transcoder:
             DicomError: it cannot be transcoded; mostly before the first piece.
         """
         if target in CONVERTIBLE_SYNTAXES:
-            pieces = self._native(image, file, size, target)
-        else:
-            pieces = self._encapsulated(image, file, size, target)
-        return pieces
+            return self._native(image, file, size, target)
+        return self._encapsulated(image, file, size, target)
 
     def _shell(
         self, image: StoredImage, file: Read, size: int, target: str, changes: Changes
@@ -151,7 +149,7 @@ class Transcoder:
 
     def _derivation(self, image: StoredImage, target: str, size: int) -> dict[int, Any]:
         """What tells that pixels were lost (PS3.3 C.7.6.1.1.5, C.7.6.1.1.2)."""
-        attributes = dict(image.attributes)
+        attributes = image.attributes
         native_size = image.form.frame_bits // 8 * image.frame_count
         ratio = f"{native_size / max(size, 1):.6g}"
         kind = [*_texts(attributes, "00080008")] or ["DERIVED", "PRIMARY"]
@@ -174,14 +172,14 @@ class Transcoder:
         return f"2.25.{uuid.uuid5(_SPACE, name).int}"
 
 
-def _texts(attributes: dict[str, Any], tag: str) -> list[str]:
+def _texts(attributes: Mapping[str, Any], tag: str) -> list[str]:
     values = attributes.get(tag, {}).get("Value", ())
     return ["" if value is None else str(value) for value in values]
 
 
 def _losses(image: StoredImage) -> tuple[list[str], list[str]]:
     """Ratio and method of each earlier compression: values that belong together."""
-    attributes = dict(image.attributes)
+    attributes = image.attributes
     ratios, methods = _texts(attributes, "00282112"), _texts(attributes, "00282114")
     count = max(len(ratios), len(methods))
     ratios += [""] * (count - len(ratios))
@@ -198,7 +196,7 @@ def _expect(found: ImageFormat, first: ImageFormat, number: int) -> None:
 
 def _changes(image: StoredImage, form: ImageFormat) -> dict[int, Any]:
     """The Image Pixel module as the new frames need it."""
-    attributes = dict(image.attributes)
+    attributes = image.attributes
     changes: dict[int, Any] = {}
     numbers = {
         "00280002": form.samples,

@@ -10,7 +10,7 @@ from flask import Response, request
 
 from dicomweb_server.dicom.transfer_syntaxes import is_uid
 from dicomweb_server.http.access import current_context
-from dicomweb_server.http.answers import choose, ranged_answer, stream_answer
+from dicomweb_server.http.answers import bytes_answer, choose, stream_answer
 from dicomweb_server.http.conditions import not_modified, with_etag
 from dicomweb_server.http.errors import HttpError
 from dicomweb_server.http.pictures import check_numbers
@@ -37,9 +37,9 @@ def frames(resource: Resource, listed: str | None) -> Response:
     numbers = None if listed is None else parse_frame_list(listed)
     record, image = find_image(resource)
     service = current_context().services.frames
+    _refuse_video(image, resource)
     if numbers is None:
         numbers = tuple(range(1, image.frame_count + 1))
-    _refuse_video(image, resource)
     check_numbers(image, numbers)
     form = _form(service, image, len(numbers))
     set_timeout()
@@ -165,12 +165,7 @@ def _answer(
         return cached
     if not form.multipart:
         data = service.frame(image, numbers[0], form.syntax)
-        return ranged_answer(
-            lambda offset, length: iter((data[offset : offset + length],)),
-            len(data),
-            form.content_type,
-            etag,
-        )
+        return bytes_answer(data, form.content_type, etag)
     parts = _Parts(service, image, form, MultipartEncoder(), base(), resource)
     answer = stream_answer(
         parts.all(numbers),

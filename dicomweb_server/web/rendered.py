@@ -9,13 +9,12 @@ from functools import lru_cache
 from flask import Response, g, request
 
 from dicomweb_server.http.access import current_context
-from dicomweb_server.http.answers import choose, stream_answer
+from dicomweb_server.http.answers import bytes_answer, choose, stream_answer
 from dicomweb_server.http.conditions import not_modified, with_etag
 from dicomweb_server.http.errors import HttpError
 from dicomweb_server.http.pictures import (
     check_numbers,
     in_type,
-    picture_answer,
     presentable_answer,
     rendered_frames,
     single_picture,
@@ -87,7 +86,7 @@ def thumbnail(resource: Resource, listed: str | None = None) -> Response:
     else:
         data = rendered_frames(record, image, (number,), asked)
     location = resource.thumbnail(None if listed is None else number)
-    return located(picture_answer(data, asked.media_type, etag), location)
+    return located(bytes_answer(data, asked.media_type, etag), location)
 
 
 def _view() -> View:

@@ -52,6 +52,14 @@ def stored(client):
     return store
 
 
+def with_frames(data_set, transfer_syntax, *frames):
+    """A file whose compressed frames are made up."""
+    data_set.PixelData = encapsulate(list(frames))
+    data_set["PixelData"].VR = "OB"
+    data_set["PixelData"].is_undefined_length = True
+    return write_dataset(data_set, transfer_syntax)
+
+
 def listed(answer):
     assert answer.status_code == 200, answer.get_data(as_text=True)
     return split_multipart(answer.data, answer.content_type)
@@ -215,10 +223,7 @@ def test_videos_have_no_single_frames(client):
         NumberOfFrames=5,
         PhotometricInterpretation="YBR_PARTIAL_420",
     )
-    data_set.PixelData = encapsulate([b"\0\0\1\xb3" + bytes(60)])
-    data_set["PixelData"].VR = "OB"
-    data_set["PixelData"].is_undefined_length = True
-    data = write_dataset(data_set, "1.2.840.10008.1.2.4.102")
+    data = with_frames(data_set, "1.2.840.10008.1.2.4.102", b"\0\0\1\xb3" + bytes(60))
     client.stored(data)
     answer = client.get(f"/{path_of(data)}/frames/1")
     assert answer.status_code == 406
@@ -250,10 +255,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(client):
         PixelRepresentation=0,
         PhotometricInterpretation="MONOCHROME2",
     )
-    data_set.PixelData = encapsulate([bytes(100)])
-    data_set["PixelData"].VR = "OB"
-    data_set["PixelData"].is_undefined_length = True
-    data = write_dataset(data_set, JPEG_LS)
+    data = with_frames(data_set, JPEG_LS, bytes(100))
     client.stored(data)
     for path in ("frames/1", "rendered", "thumbnail"):
         answer = client.get(f"/{path_of(data)}/{path}")

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image as Picture
-from pydicom.data import get_testdata_file, get_testdata_files
+from pydicom.data import get_testdata_file
 
 from dicomweb_server.testing.dicom import (
     make_dataset,
@@ -18,6 +18,7 @@ from dicomweb_server.testing.dicom import (
     write_dataset,
 )
 from dicomweb_server.testing.frames import make_format, make_image
+from tests.web.bundled import each_file_of_pydicom
 
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 MANY = 'multipart/related; type="image/jpeg"'
@@ -272,18 +273,9 @@ def test_answers_can_be_conditional(client, ct):
         assert client.get(f"{ct}/{path}", "image/png", If_None_Match=tag).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "path",
-    [p for p in get_testdata_files("*.dcm") if "/test_files/" in p.replace("\\", "/")],
-    ids=lambda p: p.rpartition("/")[2],
-)
+@each_file_of_pydicom
 def test_every_file_of_pydicom_is_shown_or_refused_with_a_sentence(client, path):
-    with open(path, "rb") as file:
-        data = file.read()
-    if client.store(data).status_code != 200:
-        pytest.skip("this file is not taken")
-    stored = client.found("/instances")[0]["00081190"]["Value"][0].partition("/dicom-web")[2]
-    answer = client.get(f"{stored}/rendered")
+    answer = client.get(f"{client.taken(path)}/rendered")
     assert answer.status_code in (200, 406)
     if answer.content_type.startswith("image/"):
         picture(answer).load()

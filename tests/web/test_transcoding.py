@@ -4,7 +4,6 @@ from contextlib import ExitStack
 
 import numpy as np
 import pytest
-from pydicom.data import get_testdata_files
 from pydicom.encaps import parse_basic_offsets
 
 from dicomweb_server.config import ConfigError
@@ -22,6 +21,7 @@ from dicomweb_server.testing.dicom import (
 )
 from dicomweb_server.testing.frames import make_format, make_image
 from tests.conftest import Client, parts
+from tests.web.bundled import each_file_of_pydicom
 
 MANY = 'multipart/related; type="application/dicom"'
 JPEG, JPEG_LS, JPEG_2000 = (f"1.2.840.10008.1.2.4.{n}" for n in ("50", "80", "90"))
@@ -168,18 +168,9 @@ def test_unknown_syntaxes_are_refused(client):
     assert JPEG_LS in answer.json["Details"]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [p for p in get_testdata_files("*.dcm") if "/test_files/" in p.replace("\\", "/")],
-    ids=lambda p: p.rpartition("/")[2],
-)
+@each_file_of_pydicom
 def test_every_file_of_pydicom_is_sent_by_default(client, path):
-    with open(path, "rb") as file:
-        data = file.read()
-    if client.store(data).status_code != 200:
-        pytest.skip("this file is not taken")
-    stored = client.found("/instances")[0]
-    answer = client.get(stored["00081190"]["Value"][0].partition("/dicom-web")[2])
+    answer = client.get(client.taken(path))
     assert answer.status_code == 200
     assert len(parts(answer)) == 1
 
