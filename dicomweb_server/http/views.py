@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
@@ -85,6 +86,6 @@ def number_of(text: str, name: str) -> float:
         number = float(text) if len(text) <= 32 and "_" not in text else float("nan")
     except ValueError:
         number = float("nan")
-    if number != number or number in (float("inf"), float("-inf")):
+    if not math.isfinite(number):
         raise BadRequest(f"{name} has {text[:40]!r}, which is not a number.")
     return number

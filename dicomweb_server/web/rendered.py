@@ -203,21 +203,16 @@ def _all(resource: Resource, asked: Asked) -> Response:
     if cached is not None:
         return cached
     set_timeout()
-    left_out = 0
-
-    def shown() -> Iterator[_Part]:
-        nonlocal left_out
-        for record in records:
-            image = services.frames.image(record)
-            if image is not None and service.can_show(image):
-                yield _Part(record, image, 1, resource_of(record).rendered())
-            else:
-                left_out += 1
-
-    parts = list(shown())
+    images = ((record, services.frames.image(record)) for record in records)
+    parts = [
+        _Part(record, image, 1, resource_of(record).rendered())
+        for record, image in images
+        if image is not None and service.can_show(image)
+    ]
     if not parts:
         raise HttpError(406, f"nothing in {resource.path} can be rendered as {asked.media_type}")
     answer = _parts(service, iter(parts), asked, etag)
+    left_out = len(records) - len(parts)
     if left_out:
         warn(answer, f"{left_out} instances have no pictures and are left out")
     return answer
