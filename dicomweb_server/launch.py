@@ -81,6 +81,9 @@ def configure_logging(level: str, packages: Iterable[str] = (), kind: str = "tex
 
     `kind`: "text", or "json"; then gunicorn's messages are JSON too.
     """
+    # None of our forms names them, and to find them out is a third of a message.
+    logging.logThreads = logging.logMultiprocessing = False
+    logging._srcfile = None  # as the documentation of logging says
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(kind))
     for name in {"dicomweb_server", *packages}:

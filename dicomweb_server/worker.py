@@ -11,6 +11,8 @@ import select
 import ssl
 from typing import Any
 
+from gunicorn import util
+from gunicorn.http import wsgi
 from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
@@ -18,6 +20,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from dicomweb_server.http.errors import BrokenBody
 from dicomweb_server.http.silence import limit_silence
 from dicomweb_server.web.connections import Farewells, JsonErrors
+from dicomweb_server.web.sending import JoinedResponse
 
 LINGER_MILLISECONDS = 3
 """How long a thread waits for the next request of its connection."""
@@ -102,6 +105,7 @@ class LingeringThreadWorker(ThreadWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.alive: bool
         freeze(self.cfg)
         self._farewells = Farewells(lambda: self.poller)
 
@@ -115,12 +119,73 @@ class LingeringThreadWorker(ThreadWorker):  # type: ignore[misc]
             result = super().handle(conn)
         return result
 
-    def handle_request(self, req: Any, conn: Any) -> Any:
-        """Serve one request, with a body that large reads are fast on."""
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        """Serve one request; whether the connection may be used for another.
+
+        Large reads of its body are fast, and the head of the answer waits for its body.
+        """
         if req.method not in _WITHOUT_BODY and type(req.body) is Body:
             req.body = LargeReads(req)
             req.unreader.mxchunk = RECEIVE_BYTES
-        return super().handle_request(req, conn)
+        environ: dict[str, Any] = {}
+        answer = None
+        try:
+            self.cfg.pre_request(self, req)
+            answer, environ = wsgi.create(
+                req, conn.sock, conn.client, conn.server, self.cfg, JoinedResponse
+            )
+            environ["wsgi.multithread"] = True
+            self._count(answer)
+            self._answer(answer, environ)
+            return not answer.should_close()
+        except OSError:
+            raise
+        except (Exception, SystemExit):
+            if answer is None or not answer.headers_sent:
+                raise
+            # A second answer within the first would not be understood.
+            self.log.exception("Error handling request")
+            util.close_graceful(conn.sock)
+            raise StopIteration from None
+        finally:
+            self._tell_hook(req, environ, answer)
+
+    def _count(self, answer: JoinedResponse) -> None:
+        """Note one request more, and whether the connection ends with its answer."""
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+        full = len(self.keepalived_conns) >= self.max_keepalived
+        if not self.alive or not self.cfg.keepalive or full:
+            answer.force_close()
+
+    def _answer(self, answer: JoinedResponse, environ: dict[str, Any]) -> None:
+        """Run the application and send what it answers."""
+        pieces = self.wsgi(environ, answer.start_response)
+        try:
+            if isinstance(pieces, environ["wsgi.file_wrapper"]):
+                answer.write_file(pieces)
+            else:
+                for piece in pieces:
+                    answer.write(piece)
+            answer.close()
+        finally:
+            if hasattr(pieces, "close"):
+                pieces.close()
+
+    def _tell_hook(self, req: Any, environ: dict[str, Any], answer: Any) -> None:
+        try:
+            self.cfg.post_request(self, req, environ, answer)
+        except Exception:
+            self.log.exception("Exception in post_request hook")
+
+    def _keepalive_after(self, conn: Any, keepalive: bool) -> bool:
+        """Whether another request may follow; what was not read of this one is read first."""
+        reader: Any = getattr(conn.parser.mesg.body, "reader", None)
+        if keepalive and type(reader) is LengthReader and reader.length == 0:
+            return True
+        return bool(super()._keepalive_after(conn, keepalive))
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Refuse what is not HTTP as the application refuses everything: with a JSON document."""

@@ -67,6 +67,12 @@ class PixelData:
         return tuple(ranges)
 
     @property
+    def memory(self) -> int:
+        """About how many bytes of memory this takes."""
+        arrays = (self.lengths, self.marks, self.starts, self.frame_lengths)
+        return 1024 + sum(len(each) * each.itemsize for each in arrays if each)
+
+    @property
     def _first(self) -> int:
         return self.offset_table.offset + self.offset_table.length
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import gzip
 import os
 import re
-import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import TypeVar
 
 from flask import Response, request
 from werkzeug.wsgi import wrap_file
@@ -17,6 +16,7 @@ from werkzeug.wsgi import wrap_file
 from dicomweb_server.http.access import current_context
 from dicomweb_server.http.conditions import PRIVATE, VARY, with_etag
 from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.pieces import Piece, WrongSize, coalesced, sender
 from dicomweb_server.ps318.accept import Match, Offer, negotiate
 from dicomweb_server.ps318.charsets import negotiate_charset
 from dicomweb_server.ps318.media_types import format_media_type
@@ -25,17 +25,15 @@ from dicomweb_server.settings import COMPRESSION
 
 _COMPRESS_FROM = 2048
 _BLOCK = 1 << 18
-_ALONE = 1 << 16
-_READ = 1 << 22
 # Names of units have no case (RFC 9110, 14.1); longer numbers would only cost time.
 _RANGE = re.compile(r"bytes=([0-9]{0,40})-([0-9]{0,40})\Z", re.IGNORECASE)
 
 
 def choose(offers: Sequence[Offer]) -> Match:
     """What the client wants of what can be had (PS3.18 8.7.8); raises NotAcceptable."""
-    header = request.environ.get("HTTP_ACCEPT")
-    query = request.args.get("accept") if "accept=" in request.environ["QUERY_STRING"] else None
-    return negotiate(header, offers, query_accept=query)
+    environ = request.environ
+    query = request.args.get("accept") if "accept=" in environ["QUERY_STRING"] else None
+    return negotiate(environ.get("HTTP_ACCEPT"), offers, query_accept=query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,96 +112,7 @@ def file_answer(
     return answer
 
 
-class WrongSize(Exception):
-    """A file has another size than it must have; `found` is in bytes."""
-
-    def __init__(self, found: int) -> None:
-        super().__init__(found)
-        self.found = found
-
-
-@dataclass(frozen=True, slots=True)
-class LocalFile:
-    """A piece of an answer that is a whole file of `size` bytes."""
-
-    file: BinaryIO
-    size: int
-
-    @classmethod
-    def open(cls, path: Path, size: int) -> LocalFile:
-        """Open it; raises `FileNotFoundError`, or `WrongSize` when it has another size."""
-        file = path.open("rb", buffering=0)
-        found = os.fstat(file.fileno()).st_size
-        if found != size:
-            file.close()
-            raise WrongSize(found)
-        return cls(file, size)
-
-
-Piece = bytes | LocalFile
 T = TypeVar("T")
-
-
-def coalesced(
-    pieces: Iterable[Piece], send: Callable[[LocalFile], Iterator[bytes]]
-) -> Iterator[bytes]:
-    """Small pieces joined: each that goes out costs a system call, and each join a copy."""
-    pending: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        if isinstance(piece, LocalFile):
-            if pending:
-                yield b"".join(pending)
-                pending, size = [], 0
-            with piece.file:
-                yield from send(piece)
-            continue
-        if len(piece) >= _ALONE:
-            if pending:
-                yield b"".join(pending)
-                pending, size = [], 0
-            yield piece
-            continue
-        pending.append(piece)
-        size += len(piece)
-        if size >= _BLOCK:
-            yield b"".join(pending)
-            pending, size = [], 0
-    if pending:
-        yield b"".join(pending)
-
-
-def _read(piece: LocalFile) -> Iterator[bytes]:
-    """A file in large pieces."""
-    while data := piece.file.read(_READ):
-        yield data
-
-
-def _sender(length: int | None) -> Callable[[LocalFile], Iterator[bytes]]:
-    """How files inside of an answer go out: by the kernel, where nothing lies in between.
-
-    gunicorn writes what a generator yields before it asks for more, so the generator itself may
-    write to the socket in between: not through TLS, and not into chunks.
-    """
-    environ = request.environ
-    connection: Any = environ.get("gunicorn.socket")
-    plain = type(connection) is socket.socket and environ["wsgi.url_scheme"] == "http"
-    http1 = environ.get("SERVER_PROTOCOL", "").startswith("HTTP/1")
-    if length is None or not plain or not http1 or request.method == "HEAD":
-        return _read
-
-    target = connection.fileno()
-
-    def send(piece: LocalFile) -> Iterator[bytes]:
-        offset = 0
-        while offset < piece.size:
-            sent = os.sendfile(target, piece.file.fileno(), offset, piece.size - offset)
-            if sent == 0:
-                raise OSError("a file is shorter than it was")
-            offset += sent
-        yield from ()
-
-    return send
 
 
 def stream_answer(
@@ -217,11 +126,10 @@ def stream_answer(
     """
     iterator = iter(pieces)
     first = next(iterator, b"")
-    chunks = coalesced(_chain(first, iterator), _sender(length))
-    if isinstance(first, bytes):  # a file goes past us to the client: not before the headers
-        chunks = _chain(next(chunks, b""), chunks)
+    chunks = coalesced(_chain(first, iterator), sender(length))
+    begun = next(chunks, b"")
     answer = Response(
-        chunks,
+        _chain(begun, chunks),
         content_type=content_type,
         direct_passthrough=True,
     )
@@ -272,11 +180,11 @@ def requested_range(size: int) -> tuple[int, int] | None:
 
 
 def ranged_answer(
-    read: Callable[[int, int], Iterator[bytes]], size: int, media_type: str, etag: str
+    read: Callable[[int, int], Iterator[Piece]], size: int, media_type: str, etag: str
 ) -> Response:
     """A value of known size, or the range of it that the client asked for.
 
-    `read(offset, length)` yields the bytes. `If-Range` is heeded.
+    `read(offset, length)` yields the bytes, or the files with them. `If-Range` is heeded.
     """
     condition = request.environ.get("HTTP_IF_RANGE")
     wanted = requested_range(size) if condition in (None, f'"{etag}"') else None

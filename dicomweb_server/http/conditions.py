@@ -22,8 +22,9 @@ def not_modified(etag: str, *, weak: bool = False) -> Response | None:
     `etag` without quotes; `weak` if the same tag may come with other bytes. Raises 412 when
     `If-Match` demands another answer than the current one (13.1.1).
     """
-    _require_match(etag, weak=weak)
-    header = request.environ.get("HTTP_IF_NONE_MATCH")
+    environ = request.environ
+    _require_match(environ.get("HTTP_IF_MATCH"), etag, weak=weak)
+    header = environ.get("HTTP_IF_NONE_MATCH")
     if header is None or not _holds(header, etag):
         return None
     return with_etag(Response(status=304), etag, weak=weak)
@@ -51,8 +52,7 @@ def refuse_match() -> None:
         )
 
 
-def _require_match(etag: str, *, weak: bool) -> None:
-    header = request.environ.get("HTTP_IF_MATCH")
+def _require_match(header: str | None, etag: str, *, weak: bool) -> None:
     if header is None or header.strip() == "*":
         return
     # The strong comparison: a weak tag is equal to none (RFC 9110, 8.8.3.2).

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from flask import Response, request
 
 from dicomweb_server.dicom.transfer_syntaxes import is_uid
 from dicomweb_server.http.access import current_context
-from dicomweb_server.http.answers import WrongSize, file_answer, ranged_answer, stream_answer
+from dicomweb_server.http.answers import file_answer, ranged_answer, stream_answer
 from dicomweb_server.http.conditions import not_modified, with_etag
+from dicomweb_server.http.pieces import LocalFile, WrongSize
+from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.ps318.media_types import DICOM
 from dicomweb_server.services import blobs
 from dicomweb_server.services.retrieve import Delivery
@@ -22,6 +25,23 @@ def content_type_of(delivery: Delivery) -> str:
     """
     syntax = delivery.target
     return f"{DICOM}; transfer-syntax={syntax}" if is_uid(syntax) else DICOM
+
+
+def open_part(
+    path: Path | None, record: InstanceRecord, part: tuple[int, int] | None = None
+) -> LocalFile | None:
+    """The file of an instance, or `part` (offset, size) of it; None if there is none.
+
+    Raises `StorageError` when it has not the bytes that it must have.
+    """
+    if path is None:
+        return None
+    try:
+        return LocalFile.open(path, record.size, part)
+    except FileNotFoundError:
+        return None
+    except WrongSize as error:
+        raise blobs.cut(record, error.found) from error
 
 
 def instance_answer(delivery: Delivery) -> Response:

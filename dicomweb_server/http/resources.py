@@ -23,9 +23,10 @@ more go out without."""
 
 def base() -> str:
     """The base URL of the current request, which many parts of an answer ask for."""
-    found: str | None = request.environ.get(_BASE)
+    environ = request.environ
+    found: str | None = environ.get(_BASE)
     if found is None:
-        found = request.environ[_BASE] = base_url(current_context().config, request.environ)
+        found = environ[_BASE] = base_url(current_context().config, environ)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from dicomweb_server.dicom import DicomError, PixelData, load_header
@@ -17,9 +18,11 @@ from dicomweb_server.isolation.tasks import Source
 from dicomweb_server.ps318.media_types import EXPLICIT_VR_LITTLE_ENDIAN, is_video
 from dicomweb_server.services import blobs
 from dicomweb_server.services.derived import DerivedCache
+from dicomweb_server.services.recent import Recent
 from dicomweb_server.services.storages import Storages
 
 _NATIVE = EXPLICIT_VR_LITTLE_ENDIAN
+_RECENT_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class StoredImage:
         read_header: gives `header`, which frames as they are stored do not need.
         read: gives ranges of the file as `pixels` counts them: a deflated data set inflated.
         blob: what the file is known by, if it is stored already.
+        find_path: gives `path`.
     """
 
     transfer_syntax: str
@@ -39,11 +43,17 @@ class StoredImage:
     read_header: Callable[[], bytes] = field(repr=False)
     read: blobs.Read = field(repr=False)
     blob: BlobRef | None = None
+    find_path: Callable[[], Path | None] = field(repr=False, default=lambda: None)
 
     @cached_property
     def header(self) -> bytes:
         """`ParsedInstance.header`."""
         return self.read_header()
+
+    @cached_property
+    def path(self) -> Path | None:
+        """A file with exactly the bytes that `pixels` counts, if there is one."""
+        return self.find_path()
 
     @cached_property
     def attributes(self) -> Mapping[str, Any]:
@@ -105,13 +115,16 @@ class FrameService:
         self._storages = storages
         self._tools = tools
         self._cache = cache
+        self._recent: Recent[tuple[int, BlobRef], PixelData] = Recent(
+            _RECENT_BYTES, lambda pixels: pixels.memory
+        )
         self.runner = runner
         self.limits = limits
 
     def image(self, record: InstanceRecord) -> StoredImage | None:
         """The pixel data of an instance; None when it has none, or is gone."""
-        packed = self._index.pixel_data(record.row)
-        if packed is None:
+        pixels = self._pixels(record)
+        if pixels is None:
             return None
 
         def header() -> bytes:
@@ -120,13 +133,30 @@ class FrameService:
                 raise DicomError("The instance is not there any more.")
             return details.header
 
+        def path() -> Path | None:
+            return None if record.deflated else blobs.local_path(self._storages, record)
+
         return StoredImage(
             record.transfer_syntax,
-            PixelData.from_bytes(packed),
+            pixels,
             header,
             blobs.data_reader(self._storages, record),
             record.blob,
+            path,
         )
+
+    def _pixels(self, record: InstanceRecord) -> PixelData | None:
+        """Where the frames lie: a viewer asks for one frame of an object after the other."""
+        # A blob never changes, and its key is used for nothing else.
+        key = (record.row, record.blob)
+        pixels = self._recent.get(key)
+        if pixels is None:
+            packed = self._index.pixel_data(record.row)
+            if packed is None:
+                return None
+            pixels = PixelData.from_bytes(packed)
+            self._recent.put(key, pixels)
+        return pixels
 
     # --- as stored -------------------------------------------------------------------------
 
@@ -147,10 +177,22 @@ class FrameService:
 
     def stored_pieces(self, image: StoredImage, number: int) -> Iterator[bytes]:
         """As `stored`, in pieces where the file has the bytes as they are sent."""
-        big = image.transfer_syntax == EXPLICIT_BIG
-        if image.is_native and (big or image.pixels.frame_bits % 8):
+        if self._is_made(image):
             return iter((self.stored(image, number),))
         return self._raw(image, number)
+
+    def stored_range(self, image: StoredImage, number: int) -> tuple[int, int] | None:
+        """(offset, length) of what `stored` gives, if `StoredImage.path` has it in one piece."""
+        if image.path is None or self._is_made(image):
+            return None
+        parts = image.pixels.frame(number)
+        return (parts[0].offset, parts[0].length) if len(parts) == 1 else None
+
+    @staticmethod
+    def _is_made(image: StoredImage) -> bool:
+        """Whether the file has other bytes than those that go out."""
+        big = image.transfer_syntax == EXPLICIT_BIG
+        return image.is_native and (big or image.pixels.frame_bits % 8 != 0)
 
     def _raw(self, image: StoredImage, number: int) -> Iterator[bytes]:
         for part in image.pixels.frame(number):

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, g, request
 
 from dicomweb_server.config import Config, ConfigError
 from dicomweb_server.context import ServerContext
 from dicomweb_server.http.access import action_of, current_context, scope_of
+from dicomweb_server.http.current import current_request, current_values
 from dicomweb_server.http.errors import HttpError, error_answer
 from dicomweb_server.http.hosts import is_loopback_address, is_loopback_name
 from dicomweb_server.http.urls import FORWARDED_FOR, configured_host, origin
@@ -75,7 +76,8 @@ def check_routes(app: Flask) -> None:
 
 def remote_address() -> str:
     """The address of the client, as far as it is trusted."""
-    return str(request.environ.get(FORWARDED_FOR) or request.environ.get("REMOTE_ADDR") or "")
+    environ = request.environ
+    return str(environ.get(FORWARDED_FOR) or environ.get("REMOTE_ADDR") or "")
 
 
 def install_access(app: Flask, context: ServerContext) -> None:
@@ -83,29 +85,30 @@ def install_access(app: Flask, context: ServerContext) -> None:
     config = context.config
     local_only = not remote_access(config)
     must_log_in = authentication_enabled(config)
+    views = app.view_functions
 
     def check() -> Response | None:
-        view: Callable[..., Any] | None = current_app.view_functions.get(request.endpoint or "")
-        action = g.action = action_of(view) if view else None
+        current, here = current_request(), current_values()
+        view: Callable[..., Any] | None = views.get(current.endpoint or "")
+        action = here.action = action_of(view) if view else None
         if local_only:
-            _check_local(config)
-        g.identity = ANONYMOUS if must_log_in else _NOBODY_LOGS_IN
+            _check_local(config, current.environ)
+        here.identity = ANONYMOUS if must_log_in else _NOBODY_LOGS_IN
         if action is Action.PUBLIC:
             return None
         if must_log_in:
             refused = _log_in(context)
             if refused is not None:
                 return refused
-        if request.method not in _READING:
+        if current.method not in _READING:
             _check_origin(config)
-        g.scope = scope_of(action) if action is not None else None
+        here.scope = scope_of(action) if action is not None else None
         return None
 
     app.before_request(check)
 
 
-def _check_local(config: Config) -> None:
-    environ = request.environ
+def _check_local(config: Config, environ: Mapping[str, Any]) -> None:
     if not is_loopback_address(environ.get("REMOTE_ADDR", "")) or not is_loopback_address(
         environ.get(FORWARDED_FOR, "")
     ):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Request, Response
 from flask.sessions import NullSession, SecureCookieSessionInterface, SessionMixin
 from werkzeug.datastructures import Headers
+from werkzeug.routing import MapAdapter
+from werkzeug.wsgi import get_host
 
 _LOCATIONS = frozenset({"Location", "Content-Location"})
 
@@ -49,6 +51,30 @@ class Application(Flask):
 
     response_class = LeanResponse
     session_interface = _NoSessions()
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """What matches the URL of a request: Flask's, without finding out again what it knows.
+
+        Hosts and websockets only matter to who sets them up.
+        """
+        config = self.config
+        plain = config["SERVER_NAME"] is None and config["TRUSTED_HOSTS"] is None
+        if not plain or self.subdomain_matching or self.url_map.host_matching:
+            return super().create_url_adapter(request)
+        if request is None:
+            return None
+        environ = request.environ
+        host = request.host = get_host(environ, None)
+        return MapAdapter(
+            self.url_map,
+            host,
+            request.root_path or "/",
+            self.url_map.default_subdomain,
+            request.scheme,
+            request.path,
+            request.method,
+            environ.get("QUERY_STRING", ""),
+        )
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Views are plain functions: not to look at each of them again saves 5 % of a request."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 
 from flask import Response, request
 
 from dicomweb_server.dicom.transfer_syntaxes import is_uid
 from dicomweb_server.http.access import current_context
-from dicomweb_server.http.answers import bytes_answer, choose, stream_answer
+from dicomweb_server.http.answers import bytes_answer, choose, ranged_answer, stream_answer
 from dicomweb_server.http.conditions import not_modified, with_etag
+from dicomweb_server.http.delivery import open_part
 from dicomweb_server.http.errors import HttpError
 from dicomweb_server.http.pictures import check_numbers
+from dicomweb_server.http.pieces import LocalFile, Piece
 from dicomweb_server.http.resources import base, located, tag_of_records, the_one
 from dicomweb_server.http.silence import set_timeout
 from dicomweb_server.interfaces.index import InstanceRecord
@@ -29,7 +32,11 @@ from dicomweb_server.ps318.multipart import PART_END, MultipartEncoder
 from dicomweb_server.ps318.paths import Resource, parse_frame_list
 from dicomweb_server.services.frames import FrameService, StoredImage
 
+_Found = tuple[InstanceRecord, StoredImage]
 _USUAL, _RANGED = (True, False), (False, True)
+_FEW = 64
+_BY_KERNEL = 1 << 14
+"""Bytes of a frame from which on the kernel sends it: to read and copy fewer is as quick."""
 
 
 def frames(resource: Resource, listed: str | None) -> Response:
@@ -152,7 +159,7 @@ def _rank(uid: str) -> tuple[int, bool]:
 
 def _answer(
     service: FrameService,
-    found: tuple[InstanceRecord, StoredImage],
+    found: _Found,
     resource: Resource,
     numbers: Sequence[int],
     form: _Form,
@@ -164,15 +171,28 @@ def _answer(
     if cached is not None:
         return cached
     if not form.multipart:
+        file = _open(service, found, numbers[0], form)
+        if file is not None:
+            return ranged_answer(file.part, file.size, form.content_type, etag)
         data = service.frame(image, numbers[0], form.syntax)
         return bytes_answer(data, form.content_type, etag)
-    parts = _Parts(service, image, form, MultipartEncoder(), base(), resource)
+    parts = _Parts(service, record, image, form, MultipartEncoder(), base(), resource)
+    heads = parts.heads(numbers) if form.syntax == image.delivered_as else None
     answer = stream_answer(
-        parts.all(numbers),
+        parts.all(numbers, heads),
         parts.encoder.content_type(form.media_type),
-        length=parts.length(numbers) if form.syntax == image.delivered_as else None,
+        length=None if heads is None else parts.length(numbers, heads),
     )
     return with_etag(answer, etag, weak=True)
+
+
+def _open(service: FrameService, found: _Found, number: int, form: _Form) -> LocalFile | None:
+    """The part of the file that is a frame as it goes out, where the kernel can send it."""
+    record, image = found
+    part = service.stored_range(image, number) if form.syntax == image.delivered_as else None
+    if part is None or part[1] < _BY_KERNEL:
+        return None
+    return open_part(image.path, record, part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +200,7 @@ class _Parts:
     """Writes frames as parts; while they are sent there is no request to ask any more."""
 
     service: FrameService
+    record: InstanceRecord
     image: StoredImage
     form: _Form
     encoder: MultipartEncoder
@@ -190,20 +211,30 @@ class _Parts:
         location = f"{self.base}{self.resource.frames([number])}"
         return self.encoder.part_header(self.form.content_type, size, content_location=location)
 
-    def length(self, numbers: Sequence[int]) -> int:
-        """Bytes of the whole message with stored frames."""
-        sizes = [self.service.stored_size(self.image, number) for number in numbers]
-        heads = (
-            (self._head(number, size), size) for number, size in zip(numbers, sizes, strict=True)
-        )
-        return self.encoder.content_length(heads)
+    def _size(self, number: int) -> int:
+        return self.service.stored_size(self.image, number)
 
-    def all(self, numbers: Sequence[int]) -> Iterator[bytes]:
-        """The message; one frame after the other is read or made."""
-        stored = self.form.syntax == self.image.delivered_as
-        for number in numbers:
-            if stored:
-                yield self._head(number, self.service.stored_size(self.image, number))
+    def heads(self, numbers: Sequence[int]) -> Iterable[bytes]:
+        """The headers of the parts with stored frames: those of a few are made only once."""
+        made = (self._head(number, self._size(number)) for number in numbers)
+        return tuple(made) if len(numbers) <= _FEW else made
+
+    def length(self, numbers: Sequence[int], heads: Iterable[bytes]) -> int:
+        """Bytes of the whole message with stored frames."""
+        sizes = map(self._size, numbers)
+        return self.encoder.content_length(zip(heads, sizes, strict=True))
+
+    def all(self, numbers: Sequence[int], heads: Iterable[bytes] | None) -> Iterator[Piece]:
+        """The message; one frame after the other is read, where there are `heads`, or made."""
+        if heads is not None and len(numbers) > _FEW:
+            heads = self.heads(numbers)
+        for number, head in zip(numbers, heads or repeat(b""), strict=False):
+            file = _open(self.service, (self.record, self.image), number, self.form)
+            if file is not None:
+                yield head
+                yield file
+            elif heads is not None:
+                yield head
                 yield from self.service.stored_pieces(self.image, number)
             else:
                 data = self.service.frame(self.image, number, self.form.syntax)

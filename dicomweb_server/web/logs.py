@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -31,6 +33,23 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(document, default=str).decode()
 
 
+@lru_cache(maxsize=2)
+def _clock(second: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+
+
+class TextFormatter(logging.Formatter):
+    """One line for each message; the time is spelt once a second."""
+
+    def formatTime(  # noqa: N802
+        self, record: logging.LogRecord, datefmt: str | None = None
+    ) -> str:
+        """The local time with milliseconds, as `logging` writes it."""
+        if datefmt is not None:
+            return super().formatTime(record, datefmt)
+        return f"{_clock(int(record.created))},{int(record.msecs):03d}"
+
+
 def formatter(kind: str) -> logging.Formatter:
     """The formatter of that name: `text` or `json`."""
-    return JsonFormatter() if kind == "json" else logging.Formatter(_TEXT)
+    return JsonFormatter() if kind == "json" else TextFormatter(_TEXT)

@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from flask import Response, g, request
 
 from dicomweb_server.http.access import current_context
-from dicomweb_server.http.answers import (
-    LocalFile,
-    Piece,
-    WrongSize,
-    choose,
-    stream_answer,
-)
+from dicomweb_server.http.answers import choose, stream_answer
 from dicomweb_server.http.conditions import not_modified, refuse_match, with_etag
-from dicomweb_server.http.delivery import content_type_of, instance_answer
+from dicomweb_server.http.delivery import content_type_of, instance_answer, open_part
 from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.pieces import Piece
 from dicomweb_server.http.resources import (
     COUNTED,
     base,
@@ -161,16 +155,6 @@ def _multipart(
     return stream_answer(pieces(), parts.encoder.content_type(DICOM), length=length)
 
 
-def _local_file(path: Path, record: InstanceRecord) -> LocalFile | None:
-    """The file of an instance; None if it is gone. Raises `StorageError` when it is cut."""
-    try:
-        return LocalFile.open(path, record.size)
-    except FileNotFoundError:
-        return None
-    except WrongSize as error:
-        raise blobs.cut(record, error.found) from error
-
-
 @dataclass(frozen=True, slots=True)
 class _Parts:
     """Writes instances as parts, each of which says what it is (PS3.18 8.6.1.2, 8.7.9).
@@ -194,7 +178,7 @@ class _Parts:
         """A whole part; `head` if it was made already."""
         if delivery.as_stored:
             path = blobs.local_path(self.service.storages, delivery.record)
-            file = None if path is None else _local_file(path, delivery.record)
+            file = open_part(path, delivery.record)
             if file is not None:
                 yield head or self.head(delivery)
                 yield file

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from flask import Flask
@@ -18,6 +19,14 @@ from dicomweb_server.config import Option, texts
 from dicomweb_server.context import ServerContext
 from dicomweb_server.http.urls import FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO
 
+_HEADERS = frozenset(
+    {
+        "HTTP_FORWARDED",
+        "HTTP_X_FORWARDED_FOR",
+        "HTTP_X_FORWARDED_HOST",
+        "HTTP_X_FORWARDED_PROTO",
+    }
+)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PAIR = re.compile(r'\s*([A-Za-z]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;,]*)\s*(?:;|$)')
 _ELEMENT = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")*')
@@ -74,8 +83,9 @@ class ClientAddress:
 
     def __init__(self, trusted: Iterable[Network]) -> None:
         self._trusted = tuple(trusted)
+        self.is_trusted = lru_cache(maxsize=1024)(self._is_trusted)
 
-    def is_trusted(self, address: str) -> bool:
+    def _is_trusted(self, address: str) -> bool:
         """Whether an address is that of a trusted proxy; a Unix socket (no address) is."""
         if not address:
             return True
@@ -111,7 +121,8 @@ def prepare_app(app: Flask, context: ServerContext) -> None:
     inner = app.wsgi_app
 
     def behind_proxies(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if client.is_trusted(environ.get("REMOTE_ADDR", "")):
+        said = not environ.keys().isdisjoint(_HEADERS)
+        if said and client.is_trusted(environ.get("REMOTE_ADDR", "")):
             environ[FORWARDED_HOST], environ[FORWARDED_PROTO] = public_view(environ)
             environ[FORWARDED_FOR] = client.of(environ)
         return inner(environ, start_response)

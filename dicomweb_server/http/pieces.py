@@ -1,0 +1,151 @@
+"""What streamed answers consist of: bytes, and ranges of files, which the kernel sends."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from flask import request
+
+_BLOCK = 1 << 18
+_ALONE = 1 << 16
+_READ = 1 << 22
+
+
+class WrongSize(Exception):
+    """A file has another size than it must have; `found` is in bytes."""
+
+    def __init__(self, found: int) -> None:
+        super().__init__(found)
+        self.found = found
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A piece of an answer that is a range of a file: `size` bytes from `offset` on."""
+
+    file: BinaryIO
+    size: int
+    offset: int = 0
+
+    @classmethod
+    def open(cls, path: Path | str, whole: int, part: tuple[int, int] | None = None) -> LocalFile:
+        """Open a file of `whole` bytes, of which a `part` (offset, size) is meant, or all.
+
+        Raises `FileNotFoundError`, or `WrongSize` when it has another size.
+        """
+        file = open(path, "rb", buffering=0)  # noqa: PTH123, SIM115  # each costs a request dear
+        found = os.fstat(file.fileno()).st_size
+        if found != whole:
+            file.close()
+            raise WrongSize(found)
+        offset, size = part or (0, whole)
+        return cls(file, size, offset)
+
+    def part(self, offset: int, size: int) -> Iterator[LocalFile]:
+        """A range of this one, as the only piece."""
+        yield LocalFile(self.file, size, self.offset + offset)
+
+    def read(self) -> Iterator[bytes]:
+        """The bytes in large pieces; raises OSError when the file is shorter than it was."""
+        offset, end = self.offset, self.offset + self.size
+        while offset < end:
+            data = os.pread(self.file.fileno(), min(_READ, end - offset), offset)
+            if not data:
+                raise OSError("a file is shorter than it was")
+            offset += len(data)
+            yield data
+
+
+Piece = bytes | LocalFile
+
+
+class _Reader:
+    """Files go out like everything else."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """Nothing is to be held back."""
+        return nullcontext()
+
+    def send(self, piece: LocalFile) -> Iterator[bytes]:
+        """The bytes of a file."""
+        return piece.read()
+
+
+class _Kernel:
+    """Files go past us to the socket.
+
+    gunicorn writes what a generator yields before it asks for more, so the generator itself may
+    write to the socket in between: not through TLS, and not into chunks.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is sent within goes out in full packets: the client wakes up once for it."""
+        if self._connection.family not in (socket.AF_INET, socket.AF_INET6):
+            yield
+            return
+        self._hold(True)
+        try:
+            yield
+        finally:
+            self._hold(False)
+
+    def _hold(self, held: bool) -> None:
+        self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, held)
+
+    def send(self, piece: LocalFile) -> Iterator[bytes]:
+        """Send a file; nothing is left to be sent. Raises OSError if it is shorter than it was."""
+        offset, end = piece.offset, piece.offset + piece.size
+        while offset < end:
+            sent = os.sendfile(self._connection.fileno(), piece.file.fileno(), offset, end - offset)
+            if sent == 0:
+                raise OSError("a file is shorter than it was")
+            offset += sent
+        return iter(())
+
+
+def sender(length: int | None) -> _Reader | _Kernel:
+    """How files inside of the answer to the current request go out; `length` is its length."""
+    environ = request.environ
+    connection: Any = environ.get("gunicorn.socket")
+    plain = type(connection) is socket.socket and environ["wsgi.url_scheme"] == "http"
+    http1 = environ.get("SERVER_PROTOCOL", "").startswith("HTTP/1")
+    if length is None or not plain or not http1 or environ["REQUEST_METHOD"] == "HEAD":
+        return _Reader()
+    return _Kernel(connection)
+
+
+def coalesced(pieces: Iterable[Piece], way: _Reader | _Kernel) -> Iterator[bytes]:
+    """Small pieces joined: each that goes out costs a system call, and each join a copy."""
+    pending: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        if isinstance(piece, LocalFile):
+            with piece.file, way.together():
+                # Even if it is empty: gunicorn sends the head of the answer for it.
+                yield b"".join(pending)
+                pending, size = [], 0
+                yield from way.send(piece)
+            continue
+        if len(piece) >= _ALONE:
+            if pending:
+                yield b"".join(pending)
+                pending, size = [], 0
+            yield piece
+            continue
+        pending.append(piece)
+        size += len(piece)
+        if size >= _BLOCK:
+            yield b"".join(pending)
+            pending, size = [], 0
+    if pending:
+        yield b"".join(pending)
