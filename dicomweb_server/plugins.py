@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 
 import pluggy
@@ -49,6 +49,7 @@ class _Loader:
         self.origins: dict[str, str] = {}
         self.warnings: list[str] = []
         self.left_out: dict[str, Callable[[], object]] = {}
+        self.distributions: dict[Distribution, tuple[str, str]] = {}
         FILES.begin()
 
     def claim(self, name: str, origin: str) -> bool:
@@ -73,9 +74,7 @@ class _Loader:
         self.infos.append(ExtensionInfo(name, version, origin, "loaded", hooks))
 
     def entry_point(self, point: EntryPoint) -> None:
-        distribution = point.dist
-        origin = distribution.name if distribution else point.value
-        version = distribution.version if distribution else ""
+        origin, version = self.distribution(point)
         if not self.claim(point.name, origin):
             self.infos.append(ExtensionInfo(point.name, version, origin, "disabled"))
             self.left_out[point.name] = point.load
@@ -88,6 +87,15 @@ class _Loader:
                 f"uninstall it, or add it to DisabledExtensions"
             ) from error
         self.register(point.name, plugin, version, origin)
+
+    def distribution(self, point: EntryPoint) -> tuple[str, str]:
+        """(name, version) of what brings an entry point; its metadata are parsed once."""
+        found = point.dist
+        if found is None:
+            return point.value, ""
+        if found not in self.distributions:
+            self.distributions[found] = found.name, found.version
+        return self.distributions[found]
 
     def imported(self, point: EntryPoint) -> object:
         """The module of an installed extension."""

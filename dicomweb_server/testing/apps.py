@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +22,18 @@ def context_of(app: Flask) -> ServerContext:
     return cast(ServerContext, app.extensions[CONTEXT_KEY])
 
 
+_MAKES_ITS_OWN = {"Index", "DisabledExtensions"}
+"""Options that may name another index than the default one."""
+
+
+@cache
+def _empty_archive() -> tempfile.TemporaryDirectory[str]:
+    """The data folder of an archive that was set up and closed; gone when the process ends."""
+    folder = tempfile.TemporaryDirectory(prefix="dicomweb-empty-")
+    context_of(create_app({"StorageDirectory": folder.name, "CodecProcesses": 0})).close()
+    return folder
+
+
 @contextmanager
 def temporary_app(
     folder: Path,
@@ -30,9 +45,12 @@ def temporary_app(
 
     `config` is what a configuration file would hold; `extensions` are (name, module or object)
     pairs that need not be installed. Frames are decoded in this process, which starts none, unless
-    `config` has CodecProcesses.
+    `config` has CodecProcesses. The tables of the default index are copied, not made again, where
+    there are none yet.
     """
     raw = {"StorageDirectory": str(folder / "data"), "CodecProcesses": 0} | dict(config or {})
+    if not set(raw) & _MAKES_ITS_OWN and not (folder / "data").exists():
+        shutil.copytree(_empty_archive().name, folder / "data")
     app = create_app(raw, extra=extensions)
     try:
         yield app

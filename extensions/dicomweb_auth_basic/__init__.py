@@ -12,6 +12,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
+from functools import cache
 from typing import Any
 
 import click
@@ -124,7 +125,7 @@ class BasicAuthenticator(Authenticator):
         # process remembers what was right.
         self._key = secrets.token_bytes(32)
         self._known: OrderedDict[bytes, None] = OrderedDict()
-        self._decoy = generate_password_hash(secrets.token_hex(8))
+        self._decoy = _decoy() if self._users else ""
 
     @property
     def ready(self) -> bool:
@@ -163,6 +164,15 @@ class BasicAuthenticator(Authenticator):
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
         return True
+
+
+@cache
+def _decoy() -> str:
+    """What is compared when nobody has the name: a guess at a user that is none takes as long.
+
+    Made once per process, and only where there are users.
+    """
+    return generate_password_hash(secrets.token_hex(8))
 
 
 def _is_hashed(password: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -23,6 +24,7 @@ def alembic_config() -> Config:
     return config
 
 
+@cache
 def newest() -> str:
     """The schema version that this program needs."""
     return str(ScriptDirectory.from_config(alembic_config()).get_current_head())
