@@ -13,7 +13,7 @@ serve: $(STAMP)
 	$(BIN)/gunicorn -c gunicorn.conf.py wsgi:app $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

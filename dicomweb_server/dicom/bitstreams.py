@@ -161,6 +161,8 @@ _JP2_SIGNATURE: Final = b"\0\0\0\x0cjP  "
 _RPCL: Final = 2
 _SIZ, _COD, _SOT = 0xFF51, 0xFF52, 0xFF90
 _NEEDS_PART_15: Final = 0x4000  # of Rsiz (T.814, A.2)
+_LOSSY_METHODS: Final = ("ISO_15444_1", "ISO_15444_15")
+"""What the wavelet 9-7 lost (T.800, table A.20), without and with Part 15 (PS3.3, C.7.6.1.1.5)."""
 
 
 def _jpeg_2000(
@@ -194,6 +196,7 @@ def _jpeg_2000(
         tuple(JPEG_FAMILY + number for number in family(reversible, coding[1])),
         start,
         length,
+        "" if reversible else _LOSSY_METHODS[high_throughput],
         padded=True,
         coded=tiles - start,
     )

@@ -133,6 +133,17 @@ def _check_high_bit(attributes: Attributes) -> None:
         )
 
 
+def check_loss(attributes: Attributes) -> None:
+    """Raise `NotStorable` for a Lossy Image Compression that is none (PS3.3, C.7.6.1.1.5)."""
+    values = attributes.get(_LOSSY, {}).get("Value") or [None]
+    told = "\\".join("" if value is None else str(value) for value in values).strip()
+    if told not in ("", "00", "01"):
+        raise NotStorable(
+            f"Lossy Image Compression is {told[:100]}: possible are 00 and 01",
+            DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
+        )
+
+
 def tell_loss(attributes: Attributes, method: str) -> None:
     """What lost something stays lossy (PS3.3, C.7.6.1.1.5); `method`: "" if that is not known.
 

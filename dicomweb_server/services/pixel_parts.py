@@ -39,6 +39,7 @@ from dicomweb_server.ps318.store_response import (
 from dicomweb_server.services.bulk_parts import BulkPart, NotStorable
 from dicomweb_server.services.pixel_attributes import (
     Attributes,
+    check_loss,
     check_runs,
     demand,
     fill,
@@ -82,6 +83,7 @@ class PixelParts:
                 f"the part for ({key[:4]},{key[4:]}) has the type {part.media_type}; possible is "
                 f"{OCTET_STREAM}"
             )
+        check_loss(self.attributes)
         media_type, syntax = self._kind(part)
         if media_type == OCTET_STREAM and syntax in _LITTLE:
             return self._native(key, part.place)
@@ -93,6 +95,7 @@ class PixelParts:
 
     def check_inline(self, key: str, size: int) -> None:
         """Raise `NotStorable` unless the value of `size` bytes in the metadata is what they say."""
+        check_loss(self.attributes)
         self._native(key, Place(array("Q", (0,)), array("Q", (size,))))
 
     def _kind(self, part: BulkPart) -> tuple[str, str]:

@@ -1,5 +1,7 @@
 """The index and the state store keep their contracts on SQLite and on PostgreSQL."""
 
+import shutil
+
 import pytest
 from dicomweb_index_sql import SqlIndex, SqlStateStore
 
@@ -7,10 +9,20 @@ from dicomweb_server.testing.contracts import IndexContract, StateStoreContract
 from dicomweb_server.testing.providers import build_provider
 
 
-@pytest.fixture
-def index(tmp_path):
-    index = build_provider(SqlIndex, tmp_path)
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory):
+    """A folder with the tables in it: copying them is quicker than migrating."""
+    folder = tmp_path_factory.mktemp("tables")
+    index = build_provider(SqlIndex, folder)
     index.migrate()
+    index.close()
+    return folder
+
+
+@pytest.fixture
+def index(tmp_path, migrated):
+    shutil.copytree(migrated, tmp_path, dirs_exist_ok=True)
+    index = build_provider(SqlIndex, tmp_path)
     yield index
     index.close()
 

@@ -169,6 +169,9 @@ LOSSY = [
     ("SC_rgb_jpeg_dcmtk.dcm", "image/jpeg", "ISO_10918_1"),
     ("JPEG-lossy.dcm", "image/jpeg", "ISO_10918_1"),
     ("SC_rgb_jls_lossy_line.dcm", "image/jls", "ISO_14495_1"),
+    ("JPEG2000.dcm", "image/jp2", "ISO_15444_1"),
+    ("JPEG2000.dcm", "image/jpx", "ISO_15444_1"),
+    ("JPEG2000.dcm", "image/jphc", "ISO_15444_15"),
 ]
 
 
@@ -193,15 +196,44 @@ def test_what_lost_something_cannot_deny_it(client, name, kind, method):
 
 
 @pytest.mark.parametrize(
-    "name", ["MR_small_jpeg_ls_lossless.dcm", "SC_rgb_jpeg_gdcm.dcm", "MR_small_jp2klossless.dcm"]
+    ("name", "kind"),
+    [
+        ("MR_small_jpeg_ls_lossless.dcm", "image/jls"),
+        ("SC_rgb_jpeg_gdcm.dcm", "image/jpeg"),
+        ("MR_small_jp2klossless.dcm", "image/jp2"),
+        ("MR_small_jp2klossless.dcm", "image/jphc"),
+    ],
 )
-def test_what_lost_nothing_says_nothing(client, name):
-    kind = {"MR_small_jpeg_ls_lossless.dcm": "image/jls", "SC_rgb_jpeg_gdcm.dcm": "image/jpeg"}
-    frame, original = typed_frame(name, kind.get(name, "image/jp2"))
+def test_what_lost_nothing_says_nothing(client, name, kind):
+    frame, original = typed_frame(name, kind)
     one = of(original, x00282110={"vr": "CS", "Value": ["00"]})
-    part = ("bulk/1", frame, kind.get(name, "image/jp2"))
-    assert post(client, [one], part).status_code == 200
+    assert post(client, [one], ("bulk/1", frame, kind)).status_code == 200
     assert stored(client, one).LossyImageCompression == "00"
+
+
+@pytest.mark.parametrize(
+    ("values", "told"), [(["01", "00"], "01/00"), (["0"], "0"), (["NO"], "NO"), ([None, "01"], "/01")]
+)  # fmt: skip
+@pytest.mark.parametrize("kind", [OCTETS, RLE, "image/jp2", "inline"])
+def test_a_loss_that_is_none(client, kind, values, told):
+    frame, original = frame_of("JPEG2000.dcm")
+    one = of(original) if kind == "image/jp2" else image()
+    if kind == "inline":
+        one["7FE00010"] = {"vr": "OB", "InlineBinary": base64.b64encode(b"abcdef").decode()}
+    one |= {"00282110": {"vr": "CS", "Value": values}}
+    data = {OCTETS: b"abcdef", RLE: rle(SIX)}.get(kind, frame)
+    parts = [] if kind == "inline" else [("bulk/1", data, kind)]
+    words = f"Lossy Image Compression is {told}: possible are 00 and 01"
+    refused(client, one, *parts, reason=MISMATCH, words=words)
+
+
+@pytest.mark.parametrize(
+    "value", [{}, {"Value": []}, {"Value": [None]}, {"Value": ["00"]}, {"Value": ["01"]}]
+)
+def test_a_loss_that_may_be(client, value):
+    """What was lost before the pixels were decoded is lost (PS3.3, C.7.6.1.1.5)."""
+    one = image() | {"00282110": {"vr": "CS"} | value}
+    assert post(client, [one], ("bulk/1", b"abcdef", OCTETS)).status_code == 200
 
 
 @pytest.mark.parametrize(
