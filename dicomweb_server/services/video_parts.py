@@ -10,7 +10,7 @@ from typing import Final
 
 from dicomweb_server.dicom import DicomError
 from dicomweb_server.dicom.build import LARGEST_ITEM, Place
-from dicomweb_server.dicom.video import VideoHeader, read_video_header
+from dicomweb_server.dicom.video import VideoHeader, count_pictures, read_video_header
 from dicomweb_server.dicom.views import ReadRange
 from dicomweb_server.ps318.media_types import media_type_of, transfer_syntaxes_of
 from dicomweb_server.ps318.store_response import (
@@ -58,8 +58,26 @@ def take_video(
         ) from error
     syntax = _choose(header, media_type, *named, place.size)
     fill(attributes, header.image)
+    _count(attributes, count_pictures(read, place.offsets[0], place.lengths[0]))
     _fill_times(attributes, header)
     return syntax
+
+
+def _count(attributes: Attributes, found: int | None) -> None:
+    """Number of Frames of a stream that tells it; what an MP4 file shows is for its sender to say.
+
+    Raises `NotStorable` if the metadata say another number.
+    """
+    told = number(attributes, _FRAMES)
+    if found is None:
+        return
+    if told is None:
+        attributes[_FRAMES] = {"vr": "IS", "Value": [found]}
+    elif told != found:
+        raise NotStorable(
+            f"Number of Frames is {told}, the bit stream of the pixel data has {found} frames",
+            DATA_SET_DOES_NOT_MATCH_SOP_CLASS,
+        )
 
 
 def _choose(

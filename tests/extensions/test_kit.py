@@ -8,6 +8,7 @@ import textwrap
 import pytest
 
 BEGIN = """
+    import shutil
     from dataclasses import replace
     from datetime import UTC, datetime
     import pytest
@@ -16,6 +17,14 @@ BEGIN = """
     from dicomweb_server.interfaces.auth import EVERYTHING
     from dicomweb_server.testing.contracts import *
     from dicomweb_server.testing.providers import build_provider
+
+    @pytest.fixture(scope="session")
+    def migrated(tmp_path_factory):
+        folder = tmp_path_factory.mktemp("tables")
+        index = build_provider(SqlIndex, folder)
+        index.migrate()
+        index.close()
+        return folder
 """
 
 
@@ -138,31 +147,25 @@ class {name}({base}):
 
 class Test{name}({contract}):
     @pytest.fixture
-    def {fixture}(self, tmp_path):
+    def {fixture}(self, tmp_path{needs}):
         {prepare}
         return build_provider({name}, tmp_path)
 """
+WITH_TABLES = "shutil.copytree(migrated, tmp_path, dirs_exist_ok=True)"
 KINDS = {
-    "store": ("MemoryStore", "BlobStoreContract", "pass", WRONG_STORES),
-    "index": (
-        *("SqlIndex", "IndexContract", "build_provider(SqlIndex, tmp_path).migrate()"),
-        WRONG_INDEXES,
-    ),
-    "state": (
-        *("SqlStateStore", "StateStoreContract", "build_provider(SqlIndex, tmp_path).migrate()"),
-        WRONG_STATES,
-    ),
+    "store": ("MemoryStore", "BlobStoreContract", "", "pass", WRONG_STORES),
+    "index": ("SqlIndex", "IndexContract", ", migrated", WITH_TABLES, WRONG_INDEXES),
+    "state": ("SqlStateStore", "StateStoreContract", ", migrated", WITH_TABLES, WRONG_STATES),
 }
 
 
 @pytest.mark.parametrize("fixture", KINDS)
 def test_mistakes_are_found(tmp_path, fixture):
-    base, contract, prepare, mistakes = KINDS[fixture]
+    base, contract, needs, prepare, mistakes = KINDS[fixture]
+    same = {"base": base, "contract": contract, "fixture": fixture}
+    same |= {"needs": needs, "prepare": prepare}
     source = "".join(
-        CLASS.format(
-            name=name, base=base, change=change, contract=contract, fixture=fixture, prepare=prepare
-        )
-        for name, (change, _) in mistakes.items()
+        CLASS.format(name=name, change=change, **same) for name, (change, _) in mistakes.items()
     )
     names = " or ".join(sorted(set().union(*(expected for _, expected in mistakes.values()))))
     failed, passed = run(tmp_path, source, "-k", names)

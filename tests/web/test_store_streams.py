@@ -149,9 +149,11 @@ def test_a_video_tells_what_is_missing(client, name, kind, syntax, method):
     [
         ("high.mp4", MP4, 8, 40, 25),
         ("hevc.mp4", MP4, 6, 33.333333, 30),
-        ("mpeg2.m2v", MPEG, None, 33.366667, 30),
+        ("mpeg2.m2v", MPEG, 6, 33.366667, 30),
+        ("mpeg2.mpg", MPEG, 6, 33.366667, 30),
+        ("high.ts", MP4, 8, 40, 25),
         ("vfr.mp4", MP4, 6, None, None),
-        ("hevc.265", MP4, None, None, None),
+        ("hevc.265", MP4, 6, None, None),
     ],
 )
 def test_frames_and_their_time(client, name, kind, frames, time, rate):
@@ -249,6 +251,21 @@ def test_a_video_for_which_there_is_no_transfer_syntax(client, name, named):
 def test_what_contradicts_a_video(client, wrong, words):
     part = ("bulk/1", stream("high.mp4"), MP4)
     refused(client, pixels(**wrong), part, reason=MISMATCH, words=words)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "frames"),
+    [("high.264", MP4, 8), ("hevc10.ts", MP4, 6), ("mpeg2.mpg", MPEG, 6), ("mpeg2.m2v", MPEG, 6)],
+)
+def test_a_number_of_frames_that_a_stream_does_not_have(client, name, kind, frames):
+    said = {"vr": "IS", "Value": [frames + 1]}
+    words = (
+        f"Number of Frames is {frames + 1}, the bit stream of the pixel data has {frames} frames"
+    )
+    part = ("bulk/1", stream(name), kind)
+    refused(client, pixels(x00280008=said), part, reason=MISMATCH, words=words)
+    said = {"vr": "IS", "Value": [str(frames)]}
+    assert put(client, name, kind, pixels(x00280008=said)).NumberOfFrames == frames
 
 
 def test_a_video_is_one_part(client):

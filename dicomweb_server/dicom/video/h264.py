@@ -17,6 +17,7 @@ from .header import Coded
 from .nal import cropped, frame_rate, payload
 
 CODEC: Final = "H.264"
+SEQUENCE_PARAMETERS: Final = 7
 _WHAT: Final = "H.264 stream"
 _PROFILES: Final = {
     44: "CAVLC 4:4:4 Intra",
@@ -51,6 +52,39 @@ class _Sps:
     rows: int = 0
     columns: int = 0
     rate: Fraction | None = None
+    number_bits: int = 0
+    only_frames: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SliceLayout:
+    """How slices say whether they are of a field (7.3.3).
+
+    Attributes:
+        only_frames: they need not say it, since all are of frames.
+        separate: whether each colour has slices of its own.
+        number_bits: how long the number of a frame is.
+    """
+
+    only_frames: bool
+    separate: bool
+    number_bits: int
+
+
+def slice_layout(unit: bytes) -> SliceLayout:
+    """The layout of the slices behind a sequence parameter set; raises `DicomError`."""
+    sps = _parsed(unit)
+    return SliceLayout(sps.only_frames, sps.separate, sps.number_bits)
+
+
+def fields_of_slice(unit: bytes, layout: SliceLayout) -> int:
+    """1 for a slice of a field, 2 for one of a frame; raises `DicomError`."""
+    if layout.only_frames:
+        return 2
+    bits = payload(unit, 1, _WHAT)
+    bits.skip_ue(3)  # first macroblock, type, and picture parameter set
+    bits.u(2 * layout.separate + layout.number_bits)
+    return 1 if bits.flag() else 2
 
 
 def from_parameter_set(unit: bytes) -> Coded:
@@ -58,16 +92,21 @@ def from_parameter_set(unit: bytes) -> Coded:
 
     `unit`: with its header.
     """
+    return _coded(_parsed(unit))
+
+
+def _parsed(unit: bytes) -> _Sps:
     bits = payload(unit, 1, _WHAT)
     sps = _Sps(bits.u(8), bits.u(8), bits.u(8))
     bits.ue()  # its number
     if sps.profile in _WITH_CHROMA:
         _chroma(bits, sps)
+    sps.number_bits = 4 + bits.ue()
     _order_of_pictures(bits)
     _size(bits, sps)
     with suppress(DicomError):  # nobody needs what stands here to decode, so it is often wrong
         sps.rate = _rate(bits) if bits.flag() else None
-    return _coded(sps)
+    return sps
 
 
 def from_configuration(record: bytes, rows: int, columns: int) -> Coded:
@@ -137,7 +176,6 @@ def _scaling_list(bits: Bits, size: int) -> None:
 
 
 def _order_of_pictures(bits: Bits) -> None:
-    bits.ue()  # how frame numbers are written
     kind = bits.ue()
     if kind == 0:
         bits.ue()
@@ -154,7 +192,8 @@ def _order_of_pictures(bits: Bits) -> None:
 
 def _size(bits: Bits, sps: _Sps) -> None:
     columns, units = 16 * (1 + bits.ue()), 1 + bits.ue()
-    fields = 1 if bits.flag() else 2
+    sps.only_frames = bits.flag()
+    fields = 1 if sps.only_frames else 2
     if fields == 2:
         bits.flag()
     rows = 16 * units * fields

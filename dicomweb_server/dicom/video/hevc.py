@@ -57,6 +57,14 @@ def from_parameter_set(unit: bytes) -> Coded:
     return _coded(tier, chroma, precision, rows, columns)
 
 
+def is_interlaced(unit: bytes) -> bool:
+    """Whether a sequence parameter set says that its pictures may be fields (7.4.4)."""
+    bits = payload(unit, 2, _WHAT)
+    bits.u(8 + 8 + 32)  # up to the profiles that it keeps to
+    bits.flag()  # progressive
+    return bits.flag()
+
+
 def from_configuration(record: bytes, rows: int, columns: int) -> Coded:
     """What the record in an MP4 file says (ISO/IEC 14496-15, 8.3.3); raises `DicomError`.
 

@@ -22,6 +22,7 @@ _PROFILES: Final = {1: "High", 2: "Spatially Scalable", 3: "SNR Scalable", 4: "M
 _LEVELS: Final = {4: "High", 6: "High 1440", 8: "Main", 10: "Low"}
 _SYNTAXES: Final = {4: ("101",), 8: ("100", "101"), 10: ("100", "101")}
 _MAIN, _SIMPLE = 4, 5
+_FRAME_PICTURE: Final = 3
 _RATES: Final = (
     None,
     Fraction(24000, 1001),
@@ -46,6 +47,17 @@ def from_sequence(stream: bytes, at: int) -> Coded:
     if stream[extension : extension + 4] != _EXTENSION:
         raise DicomError("The video is an MPEG-1 stream; possible is MPEG-2 (PS3.5, 8.2.5).")
     return _extended(unit_at(stream, extension + 4), columns, rows, code)
+
+
+def fields_of_picture(extension: bytes) -> int:
+    """Fields that a picture codes (6.2.3.1), of its coding extension behind the start code.
+
+    Raises:
+        DicomError: a field is shown again, so that there are more frames than pictures.
+    """
+    if extension[3] & 0x02:
+        raise DicomError("The video repeats fields.")
+    return 2 if extension[2] & 3 == _FRAME_PICTURE else 1
 
 
 def _extended(extension: bytes, columns: int, rows: int, code: int) -> Coded:

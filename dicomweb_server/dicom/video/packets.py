@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 PACK: Final = b"\0\0\1\xba"
@@ -12,8 +13,6 @@ _SYNC: Final = 0x47
 _PACKET: Final = 188
 _LAYOUTS: Final = ((0, 188), (4, 192), (0, 204))
 """Where the first packet begins, and the next one: plain, with time stamps, with parity."""
-_MOST: Final = 20_000
-"""Packets of a program stream that are looked at."""
 
 
 def transport_layout(beginning: bytes) -> tuple[int, int] | None:
@@ -25,20 +24,26 @@ def transport_layout(beginning: bytes) -> tuple[int, int] | None:
     return None
 
 
-def from_transport(stream: bytes, layout: tuple[int, int]) -> bytes:
-    """The coded stream of the first PID that carries video (2.4.3)."""
+def from_transport(pieces: Iterable[bytes], step: int) -> Iterator[bytes]:
+    """The coded stream of the first PID that carries video (2.4.3).
+
+    Args:
+        pieces: the stream from its first packet on; packets lie `step` apart in each.
+        step: as `transport_layout` tells it.
+    """
     video = -1
-    parts = []
-    for at in range(layout[0], len(stream) - _PACKET + 1, layout[1]):
-        if stream[at] != _SYNC:
-            continue
-        content, begins = _packet(stream, at), bool(stream[at + 1] & 0x40)
-        pid = int.from_bytes(stream[at + 1 : at + 3], "big") & 0x1FFF
-        if video < 0 and begins and _is_video(content):
-            video = pid
-        if pid == video:
-            parts.append(_without_header(content) if begins else content)
-    return b"".join(parts)
+    for piece in pieces:
+        parts = []
+        for at in range(0, len(piece) - _PACKET + 1, step):
+            if piece[at] != _SYNC:
+                continue
+            begins, pid = piece[at + 1] & 0x40, (piece[at + 1] & 0x1F) << 8 | piece[at + 2]
+            if video < 0 and begins and _is_video(_packet(piece, at)):
+                video = pid
+            if pid == video:
+                content = _packet(piece, at)
+                parts.append(_without_header(content) if begins else content)
+        yield b"".join(parts)
 
 
 def _packet(stream: bytes, at: int) -> bytes:
@@ -59,19 +64,37 @@ def _without_header(packet: bytes) -> bytes:
     return packet[9 + packet[8] :] if _is_video(packet) else b""
 
 
-def from_program(stream: bytes) -> bytes:
-    """The coded stream of the video packets of a program stream (2.5.3), or of packets alone."""
-    at, parts = 0, []
-    for _ in range(_MOST):
-        at = stream.find(_START, at)
-        if at < 0 or at + 6 > len(stream) or stream[at + 3] == _END:
-            break
-        if stream[at + 3] < _END:
-            at += 4
-        elif stream[at : at + 4] == PACK:
-            at += 12
-        else:
-            size = 6 + int.from_bytes(stream[at + 4 : at + 6], "big")
-            parts.append(_without_header(stream[at : at + size]))
-            at += size
-    return b"".join(parts)
+def from_program(pieces: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """The coded stream of the video packets of a program stream (2.5.3), or of packets alone.
+
+    It ends behind `most` packets, however small they are.
+    """
+    waiting = b""
+    for piece in pieces:
+        stream = waiting + piece
+        parts: list[bytes] = []
+        start, end = _next_packet(stream, 0)
+        while end <= len(stream):
+            most -= 1
+            if most < 0 or stream[start + 3] == _END:
+                yield b"".join(parts)
+                return
+            parts.append(_without_header(stream[start:end]))
+            start, end = _next_packet(stream, end)
+        waiting = stream[start:]
+        yield b"".join(parts)
+    yield _without_header(waiting)
+
+
+def _next_packet(stream: bytes, at: int) -> tuple[int, int]:
+    """Where the next packet begins and ends; one that is not whole ends behind the stream."""
+    start = stream.find(_START, at)
+    if start < 0:
+        return max(at, len(stream) - len(_START) + 1), len(stream) + 1
+    if start + 6 > len(stream):
+        return start, len(stream) + 1
+    if stream[start + 3] <= _END:
+        return start, start + 4
+    if stream[start : start + 4] == PACK:
+        return start, start + 12
+    return start, start + 6 + int.from_bytes(stream[start + 4 : start + 6], "big")
