@@ -18,7 +18,7 @@ from dicomweb_server.http.answers import (
 from dicomweb_server.http.conditions import not_modified, with_etag
 from dicomweb_server.http.description import describes
 from dicomweb_server.http.errors import HttpError
-from dicomweb_server.http.touched import is_noting, note_touched
+from dicomweb_server.http.touched import is_noting, names, note_touched
 from dicomweb_server.http.urls import base_url
 from dicomweb_server.http.warning import claim_parameter, warn
 
@@ -35,6 +35,7 @@ __all__ = [
     "file_answer",
     "is_noting",
     "json_answer",
+    "names",
     "not_modified",
     "note_touched",
     "ranged_answer",

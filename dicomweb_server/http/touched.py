@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
-from flask import g, request
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import current_app, g, request
 
 from dicomweb_server.interfaces.requests import Touched
+
+F = TypeVar("F", bound=Callable[..., Any])
+_ATTRIBUTE = "__dicomweb_named__"
+
+
+def names(find: Callable[[], Touched | None]) -> Callable[[F], F]:
+    """Declare how requests to a view name what they are about, if their path does not.
+
+    `find` is called within a request that noted nothing, also one that was refused before the
+    view was called; None: it names nothing. What a client sends is to be told only if it is a UID.
+    """
+
+    def mark(view: F) -> F:
+        setattr(view, _ATTRIBUTE, find)
+        return view
+
+    return mark
 
 
 def note_touched(touched: Touched) -> None:
@@ -20,9 +40,18 @@ def is_noting() -> bool:
 
 
 def all_touched() -> tuple[Touched, ...]:
-    """What was noted, else what the path names."""
+    """What was noted, else what the path names, else what the view says that is named."""
     noted: list[Touched] = g.get("touched") or []
-    named = request.view_args or {}
-    if noted or "study" not in named:
+    if noted:
         return tuple(noted)
+    named = request.view_args or {}
+    if "study" not in named:
+        found = _declared()
+        return () if found is None else (found,)
     return (Touched(named["study"], named.get("series") or "", named.get("instance") or ""),)
+
+
+def _declared() -> Touched | None:
+    view = current_app.view_functions.get(request.endpoint or "")
+    find: Callable[[], Touched | None] | None = getattr(view, _ATTRIBUTE, None)
+    return None if find is None else find()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 
 from flask import Response, g, request
 
@@ -14,6 +14,7 @@ from dicomweb_server.http.answers import choose, ranged_answer, stream_answer
 from dicomweb_server.http.conditions import not_modified, with_etag
 from dicomweb_server.http.errors import HttpError
 from dicomweb_server.http.resources import (
+    COUNTED,
     base,
     located,
     note,
@@ -23,6 +24,7 @@ from dicomweb_server.http.resources import (
     tag_of_version,
 )
 from dicomweb_server.http.silence import set_timeout
+from dicomweb_server.http.touched import is_noting
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.ps318.accept import Offer
 from dicomweb_server.ps318.errors import NotAcceptable
@@ -108,6 +110,8 @@ def bulk_data(resource: Resource) -> Response:
     first = next(found, None)
     if etag is None or first is None:
         raise HttpError(404, f"{resource.path} is not there, or has no bulk data")
+    if is_noting():
+        note(resource, islice(current_context().index.instances(resource, g.scope), COUNTED))
     forms = _forms(resource)
     values = _acceptable(chain([first], found))
     location = f"{resource.path}/bulkdata"
@@ -169,6 +173,7 @@ def pixel_data(resource: Resource) -> Response:
     found = list(service.pixel_data(resource, g.scope))
     if not found:
         raise HttpError(404, f"{resource.path} is not there, or has no pixel data")
+    note(resource, (record for record, _ in found))
     offers = {_media_type(record, pixels): _offer(record, pixels) for record, pixels in found}
     for offer in offers.values():
         choose([offer])  # each part goes out as it is stored, so each must be acceptable

@@ -8,11 +8,20 @@ from collections.abc import Iterator
 from flask import Blueprint, Response, request
 
 from dicomweb_server.dicom import DicomError
-from dicomweb_server.http import HttpError, current_context, current_scope, describes, requires
+from dicomweb_server.dicom.transfer_syntaxes import is_uid
+from dicomweb_server.http import (
+    HttpError,
+    current_context,
+    current_scope,
+    describes,
+    names,
+    requires,
+)
 from dicomweb_server.http.resources import located, note, resource_of, several
 from dicomweb_server.http.warning import warn_of_ignored
 from dicomweb_server.interfaces.auth import Action
 from dicomweb_server.interfaces.index import InstanceRecord
+from dicomweb_server.interfaces.requests import Touched
 from dicomweb_server.interfaces.state import StateStore
 from dicomweb_server.ps318 import attributes as sets
 from dicomweb_server.ps318.errors import NotAcceptable
@@ -59,6 +68,7 @@ def wado_blueprint(root: str, state: StateStore, key: str) -> Blueprint:
 
     @routes.get(root)
     @requires(Action.READ)
+    @names(_asked)
     @describes("One instance, as a picture or as a file", produces=_PRODUCES, query=_QUERY)
     def wado() -> Response:
         parameters = request.args.to_dict(flat=False)
@@ -72,6 +82,13 @@ def wado_blueprint(root: str, state: StateStore, key: str) -> Blueprint:
             raise HttpError(406, f"{error} The stored bytes can be had: {stored}") from error
 
     return routes
+
+
+def _asked() -> Touched | None:
+    """The instance that a request names, be it there or not; None if it names none."""
+    uids = (request.args.get(name, "") for name in ("studyUID", "seriesUID", "objectUID"))
+    study, series, instance = (uid if is_uid(uid) else "" for uid in uids)
+    return Touched(study, series, instance) if instance else None
 
 
 def _answer(

@@ -601,6 +601,36 @@ def test_it_is_written_in_the_audit_log(tmp_path):
     assert "P1" in json.dumps(line)
 
 
+ALICE = {"AuthenticationEnabled": True, "RegisteredUsers": {"alice": "secret"}}
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("objectUID=1.2.9", {"instance": "1.2.9"}),
+        (
+            "objectUID=1.2.9&studyUID=1.2&seriesUID=1.2.3",
+            {"study": "1.2", "series": "1.2.3", "instance": "1.2.9"},
+        ),
+        ("objectUID=1.2.9&studyUID=Jones", {"instance": "1.2.9"}),
+        ("objectUID=Jones", None),
+        ("objectUID=" + "1" * 65, None),
+        ("studyUID=1.2", None),
+    ],
+)
+@pytest.mark.parametrize("password", ["secret", "wrong"])
+def test_what_was_refused_or_is_not_there_is_named_in_the_audit_log(
+    tmp_path, query, named, password
+):
+    log = tmp_path / "audit.log"
+    with temporary_app(tmp_path, ALICE | {"Audit": {"Path": str(log)}}) as app:
+        path = f"/wado?requestType=WADO&{query}"
+        status = app.test_client().get(path, auth=("alice", password)).status_code
+    (line,) = map(json.loads, log.read_text().splitlines())
+    assert line["status"] == status >= 400
+    assert line.get("touched") == (None if named is None else [named])
+
+
 # --- options -------------------------------------------------------------------------------
 
 

@@ -100,6 +100,13 @@ def test_a_store_names_every_instance(app, path):
         ("studies/1.1/series/1.1.1", {"study": "1.1", "series": "1.1.1", "patient_id": "P7"}),
         ("studies/1.1/series", {"study": "1.1"}),
         ("studies/9.9", {"study": "9.9"}),
+        ("studies/9.9/pixeldata", {"study": "9.9"}),
+        ("studies/1.1/pixeldata", {"study": "1.1", "patient_id": "P7"}),
+        ("studies/1.1/bulkdata", {"study": "1.1", "patient_id": "P7"}),
+        (
+            "studies/1.1/series/1.1.1/bulkdata",
+            {"study": "1.1", "series": "1.1.1", "patient_id": "P7"},
+        ),
         (
             "studies/1.1/series/1.1.1/instances/1.1.1.1/bulk/7fe00010",
             {"study": "1.1", "series": "1.1.1", "instance": "1.1.1.1", "patient_id": "P7"},
