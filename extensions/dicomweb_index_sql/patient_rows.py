@@ -40,8 +40,7 @@ def first(column: Any, visible: Visible) -> Any:
 
 def columns(visible: Visible) -> tuple[Any, ...]:
     """The columns of a search: the key, the attributes and the counts."""
-    own = patients.c.attributes
-    attributes = first(studies.c.attributes, visible) if visible.inside else own
+    attributes = first(studies.c.attributes, visible)
     return (patients.c.id, attributes, *(count(tag, visible) for tag in sets.PATIENT_COUNTS))
 
 
@@ -51,8 +50,6 @@ def main_attributes(text: bytes) -> bytes:
     return dumps({tag: known[tag] for tag in sets.MAIN[QueryLevel.PATIENT] if tag in known})
 
 
-def rows(found: Sequence[Any], visible: Visible) -> list[Any]:
+def rows(found: Sequence[Any]) -> list[Any]:
     """The rows of a search, whose attributes are nothing but the patient's."""
-    if not visible.inside:
-        return list(found)
     return [(row[0], main_attributes(row[1]), *row[2:]) for row in found]

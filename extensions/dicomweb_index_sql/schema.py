@@ -86,7 +86,6 @@ patients = Table(
     metadata,
     *_identity(),
     Column("patient_id", KeyText, nullable=False),
-    Column("attributes", LargeBinary, nullable=False),
 )
 
 studies = Table(

@@ -198,7 +198,7 @@ def run(database: Database, query: Query, scope: Scope, *, attributes: bool) -> 
     form = _Form(query.level, found.terms, attributes, paged, order=query.order, scope=found.scope)
     rows = database.fetch(_statement(form), values)
     if query.level is _P:
-        rows = patient_rows.rows(rows, visible_of(found.scope))
+        rows = patient_rows.rows(rows)
         return [Found(row[0], texts.patient_answer(row[1], row[2:]), (row[1],)) for row in rows]
     part = Partly(database, scope.series) if scope.series else None
     ready = (_ready(row, part) if attributes else () for row in rows)

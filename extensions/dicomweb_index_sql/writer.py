@@ -213,13 +213,11 @@ class BatchWriter:
     def _patient(self, new: NewInstance, ids: OrthancIds) -> Row:
         row = self.patients.get(ids.patient)
         if row is None:
-            main = answers.main_attributes(new.parsed.attributes, QueryLevel.PATIENT)
             row = self.patients[ids.patient] = {
                 "id": self._next_number(),
                 "orthanc_id": ids.patient,
                 "revision": self.revision,
                 "patient_id": clean(new.parsed.patient_id),
-                "attributes": answers.dumps(main),
             }
             self.new_patients.append(row)
             self.log.append(("NewPatient", "Patient", ids.patient))

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from dicomweb_server.interfaces.auth import EVERYTHING, Scope
-from dicomweb_server.interfaces.index import Found, Index
+from dicomweb_server.interfaces.index import Found, Index, Overwrite
 from dicomweb_server.ps318.attributes import MAIN, PATIENT_COUNTS
+from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.ps318.query import Query, QueryLevel
 from dicomweb_server.ps318.query_model import Order
 from dicomweb_server.testing.contracts.index_archive import LEVELS, condition, value_of
@@ -78,6 +79,25 @@ class IndexSiblings:
             assert _patients(index, scope, order=(sort,)) == [match]
         scanned = list(index.scan(Query(QueryLevel.PATIENT), scope))
         assert {value_of(parsed(text), "0020000D") for _, text in scanned} == {"1.2"}
+
+    def test_a_patient_is_its_remaining_studies(self, index: Index) -> None:
+        _add_two_studies(index)
+        index.delete(Resource("1.1"), EVERYTHING)
+        (match,) = _patients(index, EVERYTHING)
+        answer = parsed(match.answer)
+        assert answer["00100010"]["Value"] == [{"Alphabetic": "Doe^Jane"}]
+        assert value_of(answer, "00100040") == "F"
+        assert {tag for text in match.attributes for tag in parsed(text)} <= set(
+            MAIN[QueryLevel.PATIENT]
+        )
+
+    def test_a_patient_is_what_replaced_its_only_instance(self, index: Index) -> None:
+        uids: dict[str, Any] = dict.fromkeys(("StudyInstanceUID", "SeriesInstanceUID"), "1.1")
+        for name in ("Old^Name", "New^Name"):
+            data = make_instance(PatientID="P", PatientName=name, SOPInstanceUID="1.1.1", **uids)
+            index.add([new_instance(data)], overwrite=Overwrite.ALWAYS)
+        (match,) = _patients(index, EVERYTHING)
+        assert parsed(match.answer)["00100010"]["Value"] == [{"Alphabetic": "New^Name"}]
 
     @pytest.mark.parametrize(("key", "hidden", "shown"), SECRETS)
     def test_a_patient_is_found_by_visible_studies_only(
