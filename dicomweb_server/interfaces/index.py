@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -255,9 +255,10 @@ class Index(Provider, ABC):
 
     @abstractmethod
     def scan(self, query: Query, scope: Scope) -> Iterator[tuple[Found, bytes]]:
-        """Matches without offset and limit, each with the header of every instance below it.
+        """Matches without offset and limit, each with the headers of instances below it.
 
-        Headers of one match follow each other; order as in `search`.
+        These are all that lie inside of the scope and fulfil the conditions on attributes of lower
+        levels. Headers of one match follow each other; order as in `search`.
         """
 
     @abstractmethod
@@ -275,6 +276,20 @@ class Index(Provider, ABC):
         levels, so that an answer shows why it is one. Conditions that `answers` refuses are not
         given.
         """
+
+    def representatives(
+        self,
+        level: QueryLevel,
+        rows: Sequence[int],
+        conditions: Sequence[Condition] = (),
+        *,
+        scope: Scope,
+    ) -> Mapping[int, bytes]:
+        """What `representative` says of each of some matches, by their rows.
+
+        Rows that are gone may be left out.
+        """
+        return {row: self.representative(level, row, conditions, scope=scope) for row in rows}
 
     # --- retrieving ------------------------------------------------------------------------
 

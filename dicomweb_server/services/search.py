@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import islice
@@ -24,6 +24,9 @@ from dicomweb_server.ps318.query_model import (
     sharing_items,
 )
 from dicomweb_server.services.ready_texts import dump, joined, without_bulk
+
+_AT_ONCE = 100
+"""Matches whose headers are in memory together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,7 @@ class SearchService:
         of_creators = any(each.creator() for each in query.conditions)
         part = bool(scope.series)
         plain = not (extra or of_creators or query.include.all or part)
+        matches: Iterable[_Match]
         if rest:
             matches = self._filtered(query, rest, scope)
         else:
@@ -150,9 +154,9 @@ class SearchService:
             if not of_creators and not part and _is_ready(query, extra):
                 tags = None if query.include.all else [tag.encode() for tag in extra]
                 return joined(found, tags)
-            matches = [_Match(match, self._header_of(query, scope, match)) for match in found]
+            matches = self._with_headers(query, scope, found)
         if part:
-            matches = [_of_visible(query, match) for match in matches]
+            matches = (_of_visible(query, match) for match in matches)
         return [self._edited(query, match, extra) for match in matches]
 
     # --- filtering what the index cannot ---------------------------------------------------
@@ -234,16 +238,27 @@ class SearchService:
                 known |= orjson.loads(text)
         return {tag: without_bulk(value) for tag, value in known.items()}
 
-    def _header_of(self, query: Query, scope: Scope, match: Found) -> Callable[[], dict[str, Any]]:
-        """Reads the header of a visible instance below a match that fulfils the query."""
+    def _with_headers(self, query: Query, scope: Scope, found: Sequence[Found]) -> Iterator[_Match]:
+        """The matches with the headers of visible instances below them that fulfil the query.
 
-        def read() -> dict[str, Any]:
-            level, conditions = query.level, query.conditions
-            return load_header(
-                self._index.representative(level, match.row, conditions, scope=scope)
-            )
+        They are read for many matches at once, and when the first of them is asked for.
+        """
+        for start in range(0, len(found), _AT_ONCE):
+            part = found[start : start + _AT_ONCE]
 
-        return read
+            @cache
+            def headers(rows: tuple[int, ...]) -> Mapping[int, bytes]:
+                return self._index.representatives(query.level, rows, query.conditions, scope=scope)
+
+            rows = tuple(match.row for match in part)
+            for match in part:
+                yield _Match(match, cache(partial(_header_of, headers, rows, match.row)))
+
+
+def _header_of(
+    headers: Callable[[tuple[int, ...]], Mapping[int, bytes]], rows: tuple[int, ...], row: int
+) -> dict[str, Any]:
+    return load_header(headers(rows).get(row, b"{}"))
 
 
 def _of_visible(query: Query, match: _Match) -> _Match:

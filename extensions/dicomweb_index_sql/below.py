@@ -1,22 +1,27 @@
-"""The headers of instances below the rows of a search, each of which lies inside of the scope."""
+"""The headers of instances below the rows of a search, each of which lies inside of the scope.
+
+They fulfil what the search asks of lower levels: the levels form one path (PS3.4, C.2.2.1.2), so an
+instance that shows why a study was found fulfils all of it itself.
+"""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, select
+from sqlalchemy import BigInteger, Select, bindparam, select
 
 from dicomweb_index_sql import search
-from dicomweb_index_sql.conditions import DEPTH, Term, clause_of, level_of, terms_of
+from dicomweb_index_sql.conditions import DEPTH, TABLES, Term, clause_of, level_of, terms_of
 from dicomweb_index_sql.database import Database
 from dicomweb_index_sql.extras import Kept
 from dicomweb_index_sql.plans import Parameters
+from dicomweb_index_sql.prepared import Prepared
 from dicomweb_index_sql.schema import details, instances, series, studies
-from dicomweb_index_sql.scopes import Scoped
+from dicomweb_index_sql.scopes import ScopeShape, plan_of, scope_clauses, visible_of
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import Found
 from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
@@ -24,54 +29,81 @@ from dicomweb_server.ps318.query_model import Condition, Query, QueryLevel
 _P = QueryLevel.PATIENT
 _S, _E, _I = QueryLevel.STUDY, QueryLevel.SERIES, QueryLevel.INSTANCE
 _PAGE = 100
-_ROW = bindparam("row", type_=BigInteger)
+_SIZES = (1, 10, _PAGE)
+"""How many rows a statement asks for: lists are filled up, so that there are few statements."""
+_OWNERS = {
+    _P: studies.c.patient_row,
+    _S: instances.c.study_row,
+    _E: instances.c.series_row,
+    _I: instances.c.id,
+}
+"""What an instance has of the row of a level above it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What decides about the text of a statement: the level, its conditions below, the scope."""
+
+    level: QueryLevel
+    terms: tuple[Term, ...]
+    scope: ScopeShape | None
+
+
+def _asked(
+    level: QueryLevel, conditions: Sequence[Condition], scope: Scope
+) -> tuple[_Form, dict[str, Any]]:
+    """The form for those conditions that are about lower levels, and the values of parameters."""
+    terms, values = terms_of([c for c in conditions if _is_below(c, level)])
+    if scope.everything:
+        return _Form(level, terms, None), values
+    plan = plan_of(scope)
+    return _Form(level, terms, plan.shape), {**values, **plan.values}
+
+
+def _narrowed(form: _Form, statement: Select[Any]) -> Select[Any]:
+    """A statement about instances, of those that fulfil the conditions inside of the scope."""
+    take, visible = Parameters(), visible_of(form.scope)
+    joined = instances.join(series, series.c.id == instances.c.series_row)
+    joined = joined.join(studies, studies.c.id == instances.c.study_row)
+    found = statement.select_from(joined)
+    found = found.where(*(clause_of(term, take, visible) for term in form.terms))
+    return found if form.scope is None else found.where(*scope_clauses(form.scope, _I))
 
 
 def scan(database: Database, query: Query, scope: Scope) -> Iterator[tuple[Found, bytes]]:
-    """Every match inside of a scope with the header of each visible instance below it."""
+    """Every match inside of a scope with the header of each instance that makes it one."""
+    if scope.nothing:
+        return
+    form, values = _asked(query.level, query.conditions, scope)
     offset = 0
     while True:
         part = replace(query, limit=_PAGE, offset=offset)
         page = search.run(database, part, scope, attributes=True)
         for found in page:
-            for header in _headers(database, query.level, found.row, scope):
+            for header in _headers(database, form, {**values, "row": found.row}):
                 yield found, header
         if len(page) < _PAGE:
             return
         offset += _PAGE
 
 
-def _under(level: QueryLevel) -> ColumnElement[bool]:
-    """Whether an instance lies below a row of a level."""
-    if level is _P:
-        return studies.c.patient_row == _ROW
-    owners = {_S: instances.c.study_row, _E: instances.c.series_row, _I: instances.c.id}
-    found: ColumnElement[bool] = owners[level] == _ROW
-    return found
-
-
-def _below(level: QueryLevel, *columns: Any) -> Select[Any]:
-    joined = (
-        instances.join(details, details.c.instance_row == instances.c.id)
-        .join(series, series.c.id == instances.c.series_row)
-        .join(studies, studies.c.id == instances.c.study_row)
+@lru_cache(maxsize=256)
+def _page(form: _Form) -> Prepared:
+    owner, after = (bindparam(name, type_=BigInteger) for name in ("row", "after"))
+    statement = _narrowed(form, select(instances.c.id))
+    statement = statement.where(_OWNERS[form.level] == owner, instances.c.id > after)
+    first = statement.order_by(instances.c.id).limit(_PAGE).subquery()
+    return Prepared(
+        select(details.c.instance_row, details.c.header)
+        .join_from(first, details, details.c.instance_row == first.c.id)
+        .order_by(details.c.instance_row)
     )
-    found = select(*columns, details.c.header).select_from(joined)
-    return found.where(_under(level)).order_by(instances.c.id)
 
 
-def _page(level: QueryLevel) -> Scoped:
-    after = instances.c.id > bindparam("after", type_=BigInteger)
-    return Scoped(_below(level, instances.c.id).where(after).limit(_PAGE), _I)
-
-
-_PAGES = {level: _page(level) for level in (_P, _S, _E, _I)}
-
-
-def _headers(database: Database, level: QueryLevel, row: int, scope: Scope) -> Iterator[bytes]:
+def _headers(database: Database, form: _Form, values: dict[str, Any]) -> Iterator[bytes]:
     after = 0
     while True:
-        rows = database.fetch(*_PAGES[level].at({"row": row, "after": after}, scope))
+        rows = database.fetch(_page(form), {**values, "after": after})
         for _, header in rows:
             yield zlib.decompress(header)
         if len(rows) < _PAGE:
@@ -79,23 +111,56 @@ def _headers(database: Database, level: QueryLevel, row: int, scope: Scope) -> I
         after = rows[-1][0]
 
 
-@lru_cache(maxsize=128)
-def _representing(level: QueryLevel, terms: tuple[Term, ...]) -> Scoped:
-    take = Parameters()
-    conditions = [clause_of(term, take) for term in terms]
-    return Scoped(_below(level).where(*conditions).limit(1), _I)
+def _list(size: int) -> list[Any]:
+    return [bindparam(f"row{number}", type_=BigInteger) for number in range(size)]
 
 
-def representative(
-    database: Database, level: QueryLevel, row: int, conditions: Sequence[Condition], scope: Scope
-) -> bytes:
-    """The header of the first visible instance that fulfils what is asked of children."""
+@lru_cache(maxsize=256)
+def _first(form: _Form, size: int) -> Prepared:
+    """The first instance of each of some rows; a subquery, which ends with the first it meets."""
+    owner = TABLES[form.level].alias("owner")
+    found = _narrowed(form, select(instances.c.id)).where(_OWNERS[form.level] == owner.c.id)
+    first = found.order_by(instances.c.id).limit(1).correlate(owner).scalar_subquery()
+    return Prepared(select(owner.c.id, first.label("first")).where(owner.c.id.in_(_list(size))))
+
+
+@lru_cache(maxsize=len(_SIZES))
+def _header(size: int) -> Prepared:
+    columns = details.c
+    listed = columns.instance_row.in_(_list(size))
+    return Prepared(select(columns.instance_row, columns.header).where(listed))
+
+
+def _filled(keys: Sequence[int]) -> tuple[int, dict[str, Any]]:
+    """The size of a statement for some keys, and its parameters: the last key comes again."""
+    size = next(size for size in _SIZES if size >= len(keys))
+    return size, {f"row{n}": keys[min(n, len(keys) - 1)] for n in range(size)}
+
+
+def representatives(
+    database: Database,
+    level: QueryLevel,
+    rows: Sequence[int],
+    conditions: Sequence[Condition],
+    scope: Scope,
+) -> dict[int, bytes]:
+    """The header of the first visible instance of each row that fulfils what is asked of children.
+
+    Rows without one are left out.
+    """
     if scope.nothing:
-        return b"{}"
-    terms, values = terms_of([c for c in conditions if _is_below(c, level)])
-    statement = _representing(level, terms)
-    found = database.fetch(*statement.at({**values, "row": row}, scope))
-    return zlib.decompress(found[0][0]) if found else b"{}"
+        return {}
+    form, values = _asked(level, conditions, scope)
+    headers: dict[int, bytes] = {}
+    for start in range(0, len(rows), _PAGE):
+        size, listed = _filled(rows[start : start + _PAGE])
+        firsts = database.fetch(_first(form, size), {**values, **listed})
+        owners = {first: owner for owner, first in firsts if first is not None}
+        if owners:
+            size, listed = _filled(list(owners))
+            for key, header in database.fetch(_header(size), listed):
+                headers[owners[key]] = zlib.decompress(header)
+    return headers
 
 
 def _is_below(condition: Condition, level: QueryLevel) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -157,8 +157,18 @@ class SqlIndex(Index):
         *,
         scope: Scope,
     ) -> bytes:
+        return self.representatives(level, (row,), conditions, scope=scope).get(row, b"{}")
+
+    def representatives(
+        self,
+        level: QueryLevel,
+        rows: Sequence[int],
+        conditions: Sequence[Condition] = (),
+        *,
+        scope: Scope,
+    ) -> Mapping[int, bytes]:
         asked = [self._extras.resolved(condition) for condition in conditions]
-        return below.representative(self.database, level, row, asked, self._scope(scope))
+        return below.representatives(self.database, level, rows, asked, self._scope(scope))
 
     # --- retrieving ------------------------------------------------------------------------
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -42,20 +43,21 @@ _EVERYTHING = 2**62
 
 
 def _below(
-    level: QueryLevel,
-    child: QueryLevel,
-    clauses: Sequence[ColumnElement[bool]],
-    visible: Visible,
+    level: QueryLevel, asked: Mapping[QueryLevel, Sequence[ColumnElement[bool]]], visible: Visible
 ) -> Any:
-    """Whether any visible child fulfils the conditions, all of them on the same child."""
-    found = exists().where(*clauses)
+    """Whether the conditions on lower levels hold on one visible path (PS3.4, C.2.2.1.2).
+
+    That is a study, one of its series and one of that one's instances, as far as they are asked of.
+    """
+    found = exists().where(*chain.from_iterable(asked.values()))
     if level is _P:
         found = found.where(patient_rows.OF_PATIENT, *visible.inside)
-    if level is _E:
-        found = found.where(instances.c.series_row == series.c.id)
-    elif child is not _S:
-        inside = visible.of_series() if child is _E else visible.of_instances()
-        found = found.where(TABLES[child].c.study_row == studies.c.id, *inside)
+    if _E in asked:
+        found = found.where(series.c.study_row == studies.c.id, *visible.of_series())
+    if _I in asked:
+        by_series = instances.c.series_row == series.c.id
+        by_study = (instances.c.study_row == studies.c.id, *visible.of_instances())
+        found = found.where(*((by_series,) if level is _E or _E in asked else by_study))
     return found.correlate(TABLES[level])
 
 
@@ -94,11 +96,12 @@ def _statement(form: _Form) -> Prepared:
     if form.scope is not None and level is not _P:
         needed |= {studies, series} if form.scope.series else {studies}
     statement: Select[Any] = select(*columns).select_from(_joined(level, clauses, needed))
+    below = {each: asked for each, asked in clauses.items() if asked and DEPTH[each] > DEPTH[level]}
     for of_level, conditions in clauses.items():
-        if conditions and DEPTH[of_level] > DEPTH[level]:
-            statement = statement.where(_below(level, of_level, conditions, visible))
-        elif conditions:
+        if of_level not in below:
             statement = statement.where(*conditions)
+    if below:
+        statement = statement.where(_below(level, below, visible))
     if form.scope is not None:
         statement = statement.where(*scope_clauses(form.scope, level))
     if form.counted:

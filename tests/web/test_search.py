@@ -1,6 +1,7 @@
 """QIDO-RS: what is found, what it looks like, and what is refused."""
 
 import json
+from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 import pytest
@@ -339,6 +340,59 @@ def test_other_scripts_survive(client):
             {"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎", "Phonetic": "やまだ^たろう"}
         ]
     assert len(client.found(PatientID="山")) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "keys", "found"),
+    [
+        ("/patients", {"StudyDescription": "Head", "Modality": "CT"}, 1),
+        ("/patients", {"StudyDescription": "Head", "Modality": "MR"}, 0),
+        ("/patients", {"StudyDate": "20200101", "InstanceNumber": "2"}, 0),
+        ("/studies", {"Modality": "CT", "InstanceNumber": "1", "KVP": "80"}, 1),
+        ("/studies", {"Modality": "CT", "KVP": "120"}, 0),
+        ("/studies", {"InstanceNumber": "2", "KVP": "80"}, 0),
+        ("/series", {"InstanceNumber": "2", "KVP": "80"}, 0),
+        ("/series", {"InstanceNumber": "2", "KVP": "100"}, 1),
+        ("/patients", {"InstanceNumber": "2", "KVP": "80"}, 0),
+        ("/patients", {"StudyDescription": "Knee", "KVP": "120"}, 1),
+        ("/patients", {"StudyDescription": "Knee", "KVP": "80"}, 0),
+    ],
+)
+def test_keys_of_lower_levels_hold_on_one_path(client, path, keys, found):
+    """Whether the index holds them or not (KVP): PS3.4, C.2.2.1.2."""
+    head = {
+        "PatientID": "P",
+        "StudyInstanceUID": "1",
+        "StudyDescription": "Head",
+        "StudyDate": "20200101",
+    }
+    knee = {
+        "PatientID": "P",
+        "StudyInstanceUID": "2",
+        "StudyDescription": "Knee",
+        "StudyDate": "20200102",
+    }
+    client.stored(
+        make_instance(Modality="CT", SeriesInstanceUID="1.1", InstanceNumber=1, KVP="80", **head),
+        make_instance(Modality="CT", SeriesInstanceUID="1.1", InstanceNumber=3, KVP="100", **head),
+        make_instance(Modality="MR", SeriesInstanceUID="2.1", InstanceNumber=2, KVP="100", **knee),
+        make_instance(Modality="MR", SeriesInstanceUID="2.1", InstanceNumber=1, KVP="120", **knee),
+    )
+    assert len(client.found(path, PatientID="*", **keys)) == found
+    total = client.get(f"{path}?totalcount=true&{urlencode(keys)}").headers["X-Total-Count"]
+    assert total == str(found)
+
+
+@pytest.mark.parametrize("path", ["/studies", "/series", "/instances", "/patients"])
+def test_headers_of_many_matches_are_read_together(client, dicomweb_context, monkeypatch, path):
+    for number in range(12):
+        client.stored(make_instance(PatientID=f"P{number:02}", KVP=str(number)))
+    database, statements = dicomweb_context.index.database, []
+    fetch = database.fetch
+    monkeypatch.setattr(database, "fetch", lambda *asked: statements.append(asked) or fetch(*asked))
+    found = client.found(path, includefield="KVP", orderby="PatientID")
+    assert values(found, "00180060") == [str(number) for number in range(12)]
+    assert len(statements) < 5
 
 
 def test_one_study_uid_under_two_patients_is_found_twice(client):

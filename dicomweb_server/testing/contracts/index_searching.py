@@ -10,6 +10,7 @@ from pydicom import Dataset
 
 from dicomweb_server.interfaces.auth import EVERYTHING, NOTHING
 from dicomweb_server.interfaces.index import Index
+from dicomweb_server.ps318.attributes import MAIN
 from dicomweb_server.ps318.query import Query, QueryLevel, all_match
 from dicomweb_server.testing.contracts.index_archive import (
     KEYS,
@@ -24,6 +25,18 @@ from dicomweb_server.testing.contracts.index_archive import (
 )
 from dicomweb_server.testing.dicom import make_instance
 from dicomweb_server.testing.instances import new_instance
+
+PATHS = (
+    ({"Modality": "CT", "SeriesNumber": "1"}, True),
+    ({"Modality": "CT", "SeriesNumber": "12"}, False),
+    ({"Rows": "16", "InstanceNumber": "2"}, True),
+    ({"Rows": "16", "InstanceNumber": "1"}, False),
+    ({"SeriesInstanceUID": "1.2.1.2", "SOPInstanceUID": "1.2.1.2.1"}, True),
+    ({"SeriesInstanceUID": "1.2.1.2", "SOPInstanceUID": "1.2.1.1.1"}, False),
+    ({"StudyInstanceUID": "1.2.1", "Modality": "MR", "Rows": "16"}, True),
+    ({"StudyInstanceUID": "1.2.1", "SeriesInstanceUID": "1.2.2.1"}, False),
+)
+"""Keys, and whether one path through the small archive fulfils them."""
 
 
 class IndexSearching:
@@ -161,6 +174,36 @@ class IndexSearching:
         for match in archive.search(Query(QueryLevel.STUDY, (one,)), EVERYTHING):
             text = archive.representative(QueryLevel.STUDY, match.row, (one,), scope=EVERYTHING)
             assert one.matches(json.loads(text.replace(b"\x1f", b"")))
+
+    @pytest.mark.parametrize("level", LEVELS)
+    def test_representatives_of_many(self, archive: Index, level: QueryLevel) -> None:
+        one = condition("Rows", "16", level, case_sensitive=True)
+        asked = (one,) if archive.answers(one, level) else ()
+        rows = [match.row for match in archive.search(Query(level, asked), EVERYTHING)]
+        found = archive.representatives(level, rows, asked, scope=EVERYTHING)
+        assert set(found) == set(rows)
+        for row in rows:
+            assert found[row] == archive.representative(level, row, asked, scope=EVERYTHING)
+        assert archive.representatives(level, [], asked, scope=EVERYTHING) == {}
+
+    @pytest.mark.parametrize(("keys", "there"), PATHS)
+    def test_conditions_on_lower_levels_hold_on_one_path(
+        self, archive: Index, keys: dict[str, str], there: bool
+    ) -> None:
+        """PS3.4, C.2.2.1.2: a study, one of its series, and one instance of that."""
+        for level in (QueryLevel.PATIENT, *LEVELS):
+            conditions = tuple(
+                condition(*pair, level, case_sensitive=True) for pair in keys.items()
+            )
+            if not all(archive.answers(each, level) for each in conditions):
+                continue
+            query = Query(level, conditions)
+            assert bool(archive.search(query, EVERYTHING)) == there, (level, keys)
+            assert bool(archive.count(query, EVERYTHING)) == there
+            for _, header in archive.scan(query, EVERYTHING):
+                attributes = json.loads(header.replace(b"\x1f", b""))
+                below = [c for c in conditions if c.tag not in MAIN[QueryLevel.STUDY]]
+                assert all_match(below, attributes)
 
     @pytest.mark.parametrize("level", LEVELS)
     def test_who_may_see_nothing_finds_nothing(self, archive: Index, level: QueryLevel) -> None:
