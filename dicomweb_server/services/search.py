@@ -207,16 +207,19 @@ class SearchService:
         return dump(answer)
 
     def _wanted(self, level: QueryLevel, match: _Match, extra: Sequence[str]) -> dict[str, Any]:
-        """Those of the extra attributes that the data has."""
-        found = _ready(match.found, extra)
+        """Those of the extra attributes that the data has, private ones with their creators.
+
+        A private element says nothing without its creator (PS3.5, 7.8.1; PS3.18, F.2.2).
+        """
+        found = _ready(match.found, (*extra, *sets.creators_of(extra)))
         missing = [tag for tag in extra if tag not in found and tag not in _KEPT_READY[level]]
-        if missing:
+        if missing or not sets.creators_of(found) <= found.keys():
             header = match.header()
             found |= {tag: header[tag] for tag in missing if tag in header}
-            # A private element says nothing without its creator (PS3.18 10.6.3.3).
-            creators = {sets.creator_of(tag) for tag in found}
+            creators = sets.creators_of(found).difference(found)
             found |= {tag: header[tag] for tag in creators if tag in header}
-        return {tag: without_bulk(value) for tag, value in found.items()}
+        wanted = {*extra, *sets.creators_of(tag for tag in extra if tag in found)}
+        return {tag: without_bulk(value) for tag, value in found.items() if tag in wanted}
 
     def _of_creators(self, query: Query, match: _Match) -> dict[str, Any]:
         """Private attributes that were searched by their creator, under the tags they have here."""

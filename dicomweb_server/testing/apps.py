@@ -22,8 +22,9 @@ def context_of(app: Flask) -> ServerContext:
     return cast(ServerContext, app.extensions[CONTEXT_KEY])
 
 
-_MAKES_ITS_OWN = {"Index", "DisabledExtensions"}
-"""Options that may name another index than the default one."""
+def _has_default_index(raw: Mapping[str, Any]) -> bool:
+    """Whether the configuration certainly names no other index than that of no configuration."""
+    return raw.get("Index", {}) in ({}, {"Url": ""}) and "DisabledExtensions" not in raw
 
 
 @cache
@@ -49,7 +50,7 @@ def temporary_app(
     there are none yet.
     """
     raw = {"StorageDirectory": str(folder / "data"), "CodecProcesses": 0} | dict(config or {})
-    if not set(raw) & _MAKES_ITS_OWN and not (folder / "data").exists():
+    if _has_default_index(raw) and not (folder / "data").exists():
         shutil.copytree(_empty_archive().name, folder / "data")
     app = create_app(raw, extra=extensions)
     try:

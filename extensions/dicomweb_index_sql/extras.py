@@ -84,11 +84,14 @@ class Extras:
         if not self:
             return ""
         text = ";".join(f"{level}:{tag}" for tag, level in sorted(self._level.items()))
+        if self._private:
+            text += ";creators"  # are among the attributes
         return hashlib.sha256(f"{_FORMAT};{text}".encode()).hexdigest()[:16]
 
     def tags(self, level: QueryLevel) -> list[str]:
-        """The tags of a level."""
-        return [tag for tag, of_level in self._level.items() if of_level is level]
+        """The tags of a level, with those of who reserved the blocks of private ones."""
+        tags = [tag for tag, of_level in self._level.items() if of_level is level]
+        return [*tags, *sorted(sets.creators_of(tags).difference(tags))]
 
     # --- conditions ------------------------------------------------------------------------
 

@@ -263,6 +263,30 @@ def test_they_come_with_matches_that_ask_for_them(running):
     assert values([series], "00180060") == ["120"]
 
 
+@pytest.mark.parametrize("level", ["/studies", "/series", "/instances"])
+@pytest.mark.parametrize("include", ["00091001", "00091001,KVP", "00091001,00090010", "all"])
+def test_private_ones_come_with_their_creator(running, level, include):
+    """A private element says nothing without it (PS3.5, 7.8.1)."""
+    client = running({"ExtraMainDicomTags": {"Study": ["0009,1001"], "Series": ["0009,1004"]}})
+    client.stored(*ARCHIVE)
+    found = client.found(level, orderby="PatientID", includefield=include)
+    assert values(found, "00091001") == ["W1", None, "W2", None]
+    assert values(found, "00090010") == ["ACME", None, "OTHER", None]  # B has another block
+    plain = client.found(level, orderby="PatientID", includefield="KVP")
+    assert values(plain, "00090010") == [None] * 4
+
+
+def test_creators_are_filled_in_too(running):
+    client = running(DICTIONARY)
+    client.stored(*ARCHIVE)
+    client = running({"ExtraMainDicomTags": {"Study": ["0009,1001"]}} | DICTIONARY)
+    (found,) = client.found(PatientID="A", includefield="00091001")
+    assert values([found], "00090010") == ["ACME"]
+    assert sum(1 for _ in index_of(client).fill()) == 4
+    (found,) = client.found(PatientID="A", includefield="all")
+    assert (values([found], "00090010"), values([found], "00091001")) == (["ACME"], ["W1"])
+
+
 @pytest.mark.parametrize(
     ("level", "order", "expected"),
     [
