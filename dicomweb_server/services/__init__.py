@@ -164,7 +164,10 @@ class Services:
                 load=bulk.load,
                 cache=_cache(config),
             ),
-            retrieve=RetrieveService(index, storages, dictionary, frames, transcoder),
+            retrieve=RetrieveService(
+                *(index, storages, dictionary, frames, transcoder),
+                ahead=config[pixels.AHEAD] << 20,
+            ),
             bulk=bulk,
             removal=removal,
             protection=protection,

@@ -36,6 +36,13 @@ FRAME_SIZE = Option(
     "Most MiB that one decoded frame may have; larger ones are sent as they are stored only.",
     whole(1),
 )
+AHEAD = Option(
+    "TranscodingAheadMB",
+    128,
+    "MiB of an instance that are decoded before the first is sent, in a temporary file. So damaged "
+    "frames show in the status, or the stored file is sent instead; later ones break it off.",
+    whole(1),
+)
 DEFAULT_WINDOW = Option(
     "RenderedDefaultWindow",
     "Standard",
@@ -57,7 +64,7 @@ OPTIONS = (
     DEFAULT_WINDOW,
     VIEWPORT_PADDING,
     THUMBNAIL_SIZE,
-    *(PROCESSES, MEMORY, SECONDS, FRAME_SIZE, CACHE_SIZE),
+    *(PROCESSES, MEMORY, SECONDS, FRAME_SIZE, AHEAD, CACHE_SIZE),
 )
 
 
