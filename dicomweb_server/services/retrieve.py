@@ -17,7 +17,6 @@ from dicomweb_server.dicom import (
 )
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import Index, InstanceRecord
-from dicomweb_server.isolation import Crashed, TooSlow
 from dicomweb_server.ps318.media_types import EXPLICIT_VR_LITTLE_ENDIAN
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services import blobs
@@ -151,7 +150,7 @@ class RetrieveService:
             return delivery, blobs.stream(self.storages, record)
         try:
             return self._converted(delivery)
-        except (DicomError, Crashed, TooSlow) as error:
+        except DicomError as error:
             if delivery.strict:
                 raise _refusal(delivery, error) from error
             log.warning("%s is sent as it is stored: %s", record.sop_uid, error)
@@ -192,8 +191,8 @@ class RetrieveService:
         return replace(delivery, target=target), made_ahead(content, _BEGINNING)
 
 
-def _refusal(delivery: Delivery, error: Exception) -> Exception:
+def _refusal(delivery: Delivery, error: DicomError) -> DicomError:
     """The same error, about an instance: it may be one of many."""
     record = delivery.record
     about = f"The instance {record.sop_uid} cannot be had in the transfer syntax {delivery.target}:"
-    return type(error)(f"{about} {error} It is stored as {record.transfer_syntax}.")
+    return DicomError(f"{about} {error} It is stored as {record.transfer_syntax}.")

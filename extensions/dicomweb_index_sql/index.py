@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -171,6 +171,11 @@ class SqlIndex(Index):
         if scope.nothing:
             return frozenset()
         return reads.transfer_syntaxes(self.database, resource, self._scope(scope))
+
+    def count_pixel_data(self, resource: Resource, scope: Scope) -> Mapping[str, tuple[int, int]]:
+        if scope.nothing:
+            return {}
+        return reads.count_pixel_data(self.database, resource, self._scope(scope))
 
     def instances(self, resource: Resource, scope: Scope) -> Iterator[InstanceRecord]:
         if not scope.nothing:
