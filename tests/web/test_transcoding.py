@@ -7,12 +7,17 @@ from zipfile import ZipFile
 
 import numpy as np
 import pytest
+from PIL import Image
+from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate, parse_basic_offsets
+from pydicom.pixels import pixel_array
 
 from dicomweb_server.config import ConfigError
 from dicomweb_server.dicom import DicomError
 from dicomweb_server.testing.apps import temporary_app
 from dicomweb_server.testing.dicom import (
+    BIG_ENDIAN,
+    DEFLATED,
     EXPLICIT,
     IMPLICIT,
     UNCOMPRESSED,
@@ -33,6 +38,7 @@ MANY = 'multipart/related; type="application/dicom"'
 JPEG, JPEG_LS, JPEG_2000 = (f"1.2.840.10008.1.2.4.{n}" for n in ("50", "80", "90"))
 RLE, LOSSLESS_JPEG = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.70"
 MPEG2 = "1.2.840.10008.1.2.4.100"
+JPEG_XL = "1.2.840.10008.1.2.4.110"
 LOSSLESS = (RLE, LOSSLESS_JPEG, JPEG_LS, JPEG_2000)
 
 
@@ -41,6 +47,14 @@ def frames(count=3, stored=12, **kind):
     for number, image in enumerate(made):
         image.pixels[0, 0] = number
     return made
+
+
+def shown(client, data):
+    """The colours of a file as the server shows it."""
+    client.stored(data)
+    picture = client.get(f"/{path_of(data)}/rendered", "image/png")
+    assert picture.status_code == 200, picture.get_data(as_text=True)
+    return np.array(Image.open(io.BytesIO(picture.data))).astype(int)
 
 
 def transcoded(client, data, syntax):
@@ -177,6 +191,14 @@ def syntaxes(answer):
     return told
 
 
+def possible(client, data):
+    """The transfer syntaxes that a refusal lists for an instance."""
+    refused = client.get(f"/{path_of(data)}", "application/dicom; transfer-syntax=1.2.3")
+    assert refused.status_code == 406
+    listed = refused.json["Details"].partition("Possible:")[2]
+    return set(re.findall(r"transfer-syntax=([0-9.]+)", listed))
+
+
 def damaged(client, data, frame):
     """The file in JPEG-LS, and the end of one of its frames destroyed."""
     client.stored(data)
@@ -283,13 +305,36 @@ def test_damage_deep_inside_shows_in_the_status(client_with, multipart):
 def test_a_refusal_lists_what_can_be_had_of_this_very_object(client):
     data = make_picture([make_image(make_format(20, signed=True))])
     client.stored(data)
-    refused = client.get(f"/{path_of(data)}", f"{MANY}; transfer-syntax={JPEG}")
-    assert refused.status_code == 406
-    listed = set(re.findall(r"transfer-syntax=([0-9.]+)", refused.json["Details"]))
+    listed = possible(client, data)
     assert {RLE, EXPLICIT, JPEG_2000} < listed
     assert JPEG_LS not in listed
-    for syntax in listed - {JPEG}:
+    for syntax in listed:
         assert read(transcoded(client, data, syntax)).file_meta.TransferSyntaxUID == syntax
+
+
+@pytest.mark.parametrize("photometric", ["YBR_FULL_422", "YBR_PARTIAL_422"])
+@pytest.mark.parametrize("source", [EXPLICIT, BIG_ENDIAN, DEFLATED])
+def test_pixels_that_share_their_colour_are_encoded_everywhere(client, photometric, source):
+    with open(get_testdata_file("SC_ybr_full_422_uncompressed.dcm"), "rb") as file:
+        original = read(file.read())
+    original.PhotometricInterpretation = photometric
+    data = write_dataset(original, source)
+    expected = shown(client, data)
+    listed = possible(client, data)
+    assert {RLE, JPEG, LOSSLESS_JPEG, JPEG_LS, JPEG_2000, JPEG_XL} < listed
+    files = {uid: transcoded(client, data, uid) for uid in listed - set(UNCOMPRESSED)}
+    client.call("DELETE", f"/{path_of(data)}")
+    for syntax, packed in files.items():
+        told = read(packed)
+        assert told.PhotometricInterpretation not in ("YBR_PARTIAL", "YBR_PARTIAL_422")
+        lossless = told.SOPInstanceUID == original.SOPInstanceUID
+        pictures = [shown(client, packed)]
+        if syntax in (RLE, JPEG, LOSSLESS_JPEG, JPEG_LS, JPEG_2000):
+            pictures.append(pixel_array(told).astype(int))
+        for picture in pictures:
+            differences = np.abs(picture - expected)
+            assert differences.max() <= 2 if lossless else differences.mean() < 2, syntax
+        client.call("DELETE", f"/{path_of(packed)}")
 
 
 def test_unknown_syntaxes_are_refused(client):
