@@ -44,6 +44,7 @@ from dicomweb_server.ps318.paths import Resource, parse_frame_list
 from dicomweb_server.services.frames import StoredImage
 from dicomweb_server.services.presentable import Presentable
 from dicomweb_server.services.rendering import Asked, RenderService
+from dicomweb_server.web.frames import refuse_video
 
 _DEPTHS = {"8": False, "16": True}
 
@@ -59,6 +60,8 @@ def rendered(resource: Resource, listed: str | None = None) -> Response:
     path = resource.rendered() if numbers is None else f"{resource.frames(numbers)}/rendered"
     if image is not None and not image.is_video:
         return located(_pictures(record, image, numbers, asked), path)
+    if image is not None and numbers is not None:
+        refuse_video(image, resource)
     if numbers is not None:
         raise HttpError(404, f"{resource.path} has no frames that could be rendered one by one")
     return located(_presented(record), path)

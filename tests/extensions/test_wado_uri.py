@@ -312,6 +312,8 @@ WRONG = [
     {"region": "nan,0,1,1"},
     *({"imageQuality": each} for each in ("0", "101", "x", "")),
     {"annotation": "everything"},
+    {"annotation": ""},
+    {"imageAnnotation": ""},
     {"windowCenter": "1"},
     {"windowWidth": "1"},
     {"windowCenter": "a", "windowWidth": "1"},

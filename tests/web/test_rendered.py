@@ -123,6 +123,8 @@ def test_png_can_have_16_bits(client, ct):
         "quality=101",
         "quality=x",
         "annotation=everything",
+        "annotation=",
+        "annotation=,",
         "iccprofile=maybe",
         "bitdepth=12",
     ],
