@@ -78,7 +78,7 @@ def _anonymous(record: InstanceRecord, syntax: str | None, keys: Keyring) -> Res
     delivery = service.delivery(record, [syntax])
     key = keys.key()
     mark = hashlib.sha256(b"mark" + key).hexdigest()[:16]
-    etag = tag_of_records([record], "anonymized", mark, delivery.target, str(delivery.as_stored))
+    etag = tag_of_records([record], "anonymous", mark, delivery.target, str(delivery.as_stored))
     cached = not_modified(etag)
     if cached is not None:
         return cached
