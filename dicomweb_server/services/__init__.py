@@ -181,6 +181,7 @@ class Services:
                 default_window=cast(DefaultWindow, config[pixels.DEFAULT_WINDOW]),
                 thumbnail=config[pixels.THUMBNAIL_SIZE],
                 padding=config[pixels.VIEWPORT_PADDING],
+                font=pixels.annotation_font(config),
             ),
             presentable=PresentableService(index, frames, bulk),
         )

@@ -12,6 +12,7 @@ from dicomweb_server.dicom import CONVERTIBLE_SYNTAXES, DicomError, load_header
 from dicomweb_server.dicom.instance import first_text
 from dicomweb_server.imaging import View, Window, bulk_values, pack
 from dicomweb_server.imaging.cine import seconds_per_frame
+from dicomweb_server.imaging.references import first_frame
 from dicomweb_server.imaging.view import DefaultWindow
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import Index, InstanceRecord
@@ -53,6 +54,7 @@ class RenderService:
         default_window: DefaultWindow,
         thumbnail: int,
         padding: bool,
+        font: str = "",
     ) -> None:
         self._frames = frames
         self._index = index
@@ -61,6 +63,7 @@ class RenderService:
         self.default_window = default_window
         self.thumbnail = thumbnail
         self._padding = padding
+        self._font = font
 
     @property
     def media_types(self) -> tuple[str, ...]:
@@ -101,7 +104,7 @@ class RenderService:
         """
         for number in numbers:
             image.pixels.frame(number)
-        view = replace(asked.view, default_window=self.default_window)
+        view = replace(asked.view, default_window=self.default_window, font=self._font)
         if view.viewport is not None and not self._padding:
             view = replace(view, viewport=replace(view.viewport, padded=False))
         asked = replace(asked, view=view)
@@ -143,6 +146,10 @@ class RenderService:
             values += [self._load(state)(path) for path in of_state]
         frames = [self._frames.stored(image, number) for number in numbers]
         return self._frames.runner.run("render", arguments, *headers, *values, *frames)[1]
+
+    def frame_by(self, record: InstanceRecord, state: InstanceRecord) -> int:
+        """The frame of an image that a presentation state shows, the first of several."""
+        return first_frame(load_header(self._header(state)), record.sop_uid)
 
     def _header(self, record: InstanceRecord) -> bytes:
         details = self._index.details(record.row)

@@ -1,6 +1,7 @@
 """Rendered resources and thumbnails: pictures of everything that has some."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from PIL import Image as Picture
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 
+from dicomweb_server.config import ConfigError
+from dicomweb_server.testing.apps import temporary_app
 from dicomweb_server.testing.dicom import (
     make_dataset,
     make_instance,
@@ -20,10 +23,12 @@ from dicomweb_server.testing.dicom import (
     write_dataset,
 )
 from dicomweb_server.testing.frames import make_format, make_image
+from tests.conftest import Client
 from tests.web.bundled import each_file_of_pydicom
 
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 JPEG_LS = "1.2.840.10008.1.2.4.80"
+FONTS = sorted(Path("/usr/share/fonts").rglob("*Serif*.ttf"))
 MANY = 'multipart/related; type="image/jpeg"'
 
 
@@ -133,6 +138,27 @@ def test_bad_parameters_are_named(client, ct, query):
     answer = client.get(f"{ct}/rendered?{query}")
     assert answer.status_code == 400, answer.status
     assert query.partition("=")[0] in answer.json["Details"].replace("viewport", "viewport")
+
+
+@pytest.mark.skipif(not FONTS, reason="no fonts are installed")
+def test_texts_are_in_the_configured_font(tmp_path):
+    made = set()
+    for number, font in enumerate(("", *map(str, FONTS[:2]))):
+        with temporary_app(tmp_path / str(number), {"AnnotationFont": font}) as app:
+            client = Client(app.test_client())
+            data = grey(PatientName="Frame^Font", Rows=37)
+            client.stored(data)
+            query = "annotation=patient&viewport=400,400"
+            made.add(client.get(f"/{path_of(data)}/rendered?{query}", "image/png").data)
+    assert len(made) >= 2
+
+
+def test_a_font_that_is_none_stops_the_start(tmp_path):
+    broken = tmp_path / "broken.ttf"
+    broken.write_bytes(b"no font")
+    for font, words in ((broken, "as a font"), (tmp_path / "missing.ttf", "does not exist")):
+        with pytest.raises(ConfigError, match=words):
+            temporary_app(tmp_path / "data", {"AnnotationFont": str(font)}).__enter__()
 
 
 def test_quality_makes_smaller_files(client, ct):
