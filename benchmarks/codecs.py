@@ -169,6 +169,10 @@ def contenders(codec: Codec, name: str, image: Image) -> tuple[Encoded, list[Con
         "**encode**": lambda: codec.encode(image, syntax),
         "**imagecodecs**": lambda: codec.decode(made.frame, syntax, made.format).pixels,
     }
+    for halvings, what in ((1, "a half"), (2, "a fourth")):
+        reduced = partial(_reduced, codec, made, syntax, halvings)
+        if reduced().size < image.pixels.size:
+            runs[f"imagecodecs, {what}"] = reduced
     for library, decoders in _others().items():
         if name in decoders:
             runs[library] = partial(decoders[name], made.frame)
@@ -182,6 +186,10 @@ def contenders(codec: Codec, name: str, image: Image) -> tuple[Encoded, list[Con
             continue
         working.append(Contender(library, run))
     return made, working
+
+
+def _reduced(codec: Codec, made: Encoded, syntax: str, halvings: int) -> Any:
+    return codec.decode(made.frame, syntax, made.format, reduce=halvings).pixels
 
 
 def report(name: str, image: Image, made: Encoded, found: list[Contender]) -> None:

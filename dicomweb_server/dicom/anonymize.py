@@ -1,8 +1,8 @@
 """A Part 10 file without what identifies somebody (PS3.15 annex E), while it streams by.
 
-The Basic Application Level Confidentiality Profile (E.2), without options. Pixel data pass
-untouched: what is burned into them stays (E.3.1), and so does a face that can be made of them
-(E.3.2).
+The Basic Application Level Confidentiality Profile (E.2), without options. Pixels pass untouched:
+what is burned into them stays (E.3.1), and so does a face that can be made of them (E.3.2). Overlay
+planes in unused bits of theirs are taken out.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from .encode import Target
 from .errors import DicomError
 from .feed import Feed, inflated
 from .meta import LARGEST, Meta, MetaElement, read_meta, write_meta
+from .overlay_bits import overlay_bits, without_bits, word_size
 from .tags import STANDARD, TagDictionary
 from .transcode import PYDICOM_ERRORS, deflate, parse, parse_file
 from .transfer_syntaxes import is_deflated
 
 _SOP_INSTANCE_UID = 0x0003
+_PIXEL_DATA: Final = (0x7FE0, 0x0010)
 _KEPT: Final[tuple[int, ...]] = (0x0001, 0x0002, _SOP_INSTANCE_UID)
 """Elements of group 0002 that name neither a system nor a person."""
 
@@ -80,15 +82,26 @@ def _body(
     implicit, order, _ = encoding_of(first, transfer_syntax)
     encoder = AnonymousEncoder(names, Target(implicit, order), dictionary)
     header = parse_file(cast(BinaryIO, feed), implicit, order)
-    yield encoder.encode(header)
+    encoded = encoder.encode(header)
     element = feed.read(8)
     if len(element) < 8:
+        yield encoded
         return
     if not implicit and element[4:6].decode("latin_1") in LONG_VRS:
         element += feed.exactly(4)
-    yield element
     (length,) = unpack_from(f"{order}I", element, len(element) - 4)
-    yield from feed.fragments(order) if length == UNDEFINED_LENGTH else feed.passed(length)
+    bits = overlay_bits(header) if unpack_from(f"{order}HH", element) == _PIXEL_DATA else 0
+    if bits and length == UNDEFINED_LENGTH:
+        raise DicomError(
+            "Overlay planes lie in unused bits of the pixel data, from which only an uncompressed "
+            "transfer syntax lets them be taken."
+        )
+    yield encoded + element
+    if length == UNDEFINED_LENGTH:
+        yield from feed.fragments(order)
+    else:
+        pieces = feed.passed(length)
+        yield from without_bits(pieces, bits, word_size(header), order) if bits else pieces
     behind = b"".join(feed.remaining())
     if behind.strip(b"\0"):
         yield encoder.encode(parse(behind, implicit, order), (header,))

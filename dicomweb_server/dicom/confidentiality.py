@@ -12,6 +12,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final
 
+from pydicom.datadict import keyword_for_tag
+
 from .tags import is_private, public_vr
 
 _EDITION: Final = "dicomfields_2026c"
@@ -48,6 +50,16 @@ _UIDS_OF_NOBODY: Final = frozenset((
     0x30100053,
 ))  # fmt: skip
 """Of classes, transfer syntaxes and coding schemes, which may be private ones."""
+_OF_SOMEBODY: Final = frozenset((
+    0x00080407, 0x00080408, 0x00080409, 0x00081190, 0x00287FE0, 0x00404073, 0x0040E010,
+    0x00100033, 0x00100034, 0x00100035,
+    0x00140100, 0x0074100A, 0x0074100C, 0x21000160,
+    0x4010101A, 0x40101051, 0x40101053, 0x40101054, 0x40101058,
+))  # fmt: skip
+"""Not in the table, but what identifies must go all the same (E.1.1): addresses of the archive that
+something comes from, birth and death by another calendar, contacts, owners, and journeys."""
+_REMARKS: Final = ("Comment", "Comments", "CommentTrial", "Notes")
+"""Ends of the keywords of free texts, of which the table lists some only."""
 _TELLING_VRS: Final = frozenset(("DA", "DT", "PN", "TM"))
 
 
@@ -66,6 +78,12 @@ def table() -> Mapping[int, Action]:
     }
 
 
+def is_remark(tag: int) -> bool:
+    """Whether an attribute is a free text in which anything may stand."""
+    keyword = keyword_for_tag(tag)
+    return keyword.endswith(_REMARKS) or keyword.startswith("CommentsOn")
+
+
 def action_of(tag: int) -> Action:
     """What becomes of an attribute."""
     listed = table().get(tag)
@@ -74,6 +92,10 @@ def action_of(tag: int) -> Action:
     vr = public_vr(tag)
     if is_private(tag) or tag >> 24 in (_CURVES, _OVERLAYS) or vr in ("", "UN"):
         return Action.REMOVE
+    if tag in _OF_SOMEBODY:
+        return Action.REMOVE
+    if is_remark(tag):
+        return Action.EMPTY
     if vr == "UI" and tag not in _UIDS_OF_NOBODY:
         return Action.REPLACE_UID
     return Action.EMPTY if vr in _TELLING_VRS else Action.KEEP

@@ -39,11 +39,17 @@ def quality_of(parameters: Mapping[str, str], name: str = "quality") -> int:
     return quality
 
 
-def annotation_of(text: str | None) -> frozenset[str]:
-    """The keywords of the parameter `annotation` (PS3.18 8.3.5.1.1)."""
-    return (
-        frozenset(each.strip() for each in text.split(",") if each.strip()) if text else frozenset()
-    )
+def annotation_of(text: str | None, name: str = "annotation") -> frozenset[str]:
+    """The keywords of the parameter `annotation` (PS3.18 8.3.5.1.1).
+
+    Raises `BadRequest` if there is none in the text: whoever names the parameter wants some.
+    """
+    if text is None:
+        return frozenset()
+    found = frozenset(each.strip() for each in text.split(",") if each.strip())
+    if not found:
+        raise BadRequest(f"{name} is empty; possible are patient, technique, or both.")
+    return found
 
 
 def _window(text: str | None) -> Window | None:

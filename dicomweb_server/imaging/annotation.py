@@ -39,7 +39,7 @@ def annotate(pixels: Pixels, header: Header, how: View) -> Pixels:
         return pixels
     rows, columns = pixels.shape[:2]
     size = max(8, min(rows, columns) // 32)
-    font = font_of(size)
+    font = font_of(size, how.font)
     white, black = (Pillow.new("L", (columns, rows)) for _ in range(2))
     if "patient" in how.annotation:
         _write(white, black, _patient(header), size // 2, size, font)

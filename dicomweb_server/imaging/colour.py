@@ -50,6 +50,11 @@ def to_rgb(image: Image) -> Pixels:
     raise ColourError(_sentence(form))
 
 
+def rgb_image(image: Image) -> Image:
+    """`to_rgb` as an image."""
+    return Image(to_rgb(image), image.format.as_rgb)
+
+
 def eight_bits(pixels: Pixels, form: ImageFormat) -> Pixels:
     """Samples as uint8: the highest 8 bits of those stored."""
     raw: Pixels = unsigned(pixels, form)

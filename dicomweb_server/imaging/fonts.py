@@ -13,9 +13,12 @@ _INSTALLED = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.
 
 
 @lru_cache(32)
-def font_of(size: int) -> Font:
-    """A font of the system that has Latin, Greek and Cyrillic letters, else Pillow's own."""
-    for name in _INSTALLED:
+def font_of(size: int, path: str = "") -> Font:
+    """The font of a file, else one of the system that has Latin, Greek and Cyrillic letters.
+
+    Pillow's own where there is none of them.
+    """
+    for name in (path, *_INSTALLED) if path else _INSTALLED:
         try:
             return ImageFont.truetype(name, size)
         except OSError:

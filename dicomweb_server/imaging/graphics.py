@@ -21,7 +21,9 @@ _ROUND = np.linspace(0, 2 * np.pi, 91)
 _BETWEEN = np.linspace(0, 1, 12, endpoint=False)[:, None]
 
 
-def draw_annotations(pixels: Pixels, state: Header, image: Header, area: DisplayedArea) -> Pixels:
+def draw_annotations(
+    pixels: Pixels, state: Header, image: Header, area: DisplayedArea, font: str = ""
+) -> Pixels:
     """A copy of what is displayed with the texts and graphics of a state, layer by layer."""
     found = list(items_for(state.attributes, GRAPHIC_ANNOTATION, image))
     found.sort(key=lambda item: layer_of(state.attributes, text(item, "00700002"))[0])
@@ -31,7 +33,7 @@ def draw_annotations(pixels: Pixels, state: Header, image: Header, area: Display
         for graphic in items(item, GRAPHIC_OBJECTS):
             _draw_graphic(draw, graphic, area)
         for label in items(item, TEXT_OBJECTS):
-            _draw_text(draw, label, area)
+            _draw_text(draw, label, area, font)
         value = layer_of(state.attributes, text(item, "00700002"))[1]
         pixels = paint(pixels, np.asarray(mask), value)
     return pixels
@@ -117,11 +119,13 @@ def _curve(points: Points) -> Points:
     return np.vstack([*pieces, points[-1:]])
 
 
-def _draw_text(draw: ImageDraw.ImageDraw, label: Attributes, area: DisplayedArea) -> None:
+def _draw_text(
+    draw: ImageDraw.ImageDraw, label: Attributes, area: DisplayedArea, path: str
+) -> None:
     """Text in its box, or beside its anchor, with a line to the anchor if it is to be seen."""
     lines = text(label, "00700006").replace("\r\n", "\n").replace("\r", "\n")
     size = max(10, min(area.width, area.height) // 36)
-    font = font_of(size)
+    font = font_of(size, path)
     lines = writable(lines, font)
     units = text(label, "00700003")
     corners = [_placed(_points(label, tag), units, area) for tag in ("00700010", "00700011")]

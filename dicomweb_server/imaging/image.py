@@ -126,6 +126,24 @@ class ImageFormat:
         return self.samples == 3 and self.photometric in _HALVED
 
     @property
+    def unpacked(self) -> tuple[ImageFormat, ...]:
+        """What native frames can be encoded as, the form that loses nothing first.
+
+        Pixels that share their colour have it each, as YBR_FULL; or RGB of 8 bits, which is all
+        that is left of YBR_PARTIAL_422, for nothing but it has that range (C.7.6.3.1.2).
+        """
+        if not self.is_halved:
+            return (self,)
+        if self.photometric != "YBR_FULL_422":
+            return (self.as_rgb,)
+        return replace(self, photometric="YBR_FULL", planar=0), self.as_rgb
+
+    @property
+    def as_rgb(self) -> ImageFormat:
+        """Of the same frames as RGB of 8 bits."""
+        return ImageFormat(self.rows, self.columns, 3, photometric="RGB")
+
+    @property
     def decoded(self) -> ImageFormat:
         """Of frames out of a bit stream: colours that only such have are RGB (C.7.6.3.1.2)."""
         if self.photometric in _OF_BIT_STREAMS:

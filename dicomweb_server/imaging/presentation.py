@@ -65,7 +65,7 @@ def present(
     pixels = close(pixels, image, shown_by)
     pixels = _overlays(pixels, image, header, shown_by)
     area = DisplayedArea.of(shown_by, header, *pixels.shape[:2])
-    pixels = draw_annotations(area.show(pixels), shown_by, header, area)
+    pixels = draw_annotations(area.show(pixels), shown_by, header, area, how.font)
     return np.ascontiguousarray(fit(pixels, 1.0, how))
 
 

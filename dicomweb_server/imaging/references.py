@@ -20,6 +20,15 @@ def is_referenced(state: Attributes, header: Header) -> bool:
     return any(_is(image, header) for image in images)
 
 
+def first_frame(state: Attributes, sop_instance_uid: str) -> int:
+    """The first frame of an image that a presentation state is for; 1 where it names none."""
+    for series in items(state, REFERENCED_SERIES):
+        for image in items(series, REFERENCED_IMAGES):
+            if text(image, REFERENCED_SOP_INSTANCE) == sop_instance_uid:
+                return min(map(int, numbers(image, REFERENCED_FRAMES)), default=1)
+    return 1
+
+
 def items_for(state: Attributes, sequence: str, header: Header) -> Iterator[Attributes]:
     """The items of a module's sequence that are for a frame; those without references are."""
     for item in items(state, sequence):

@@ -101,6 +101,7 @@ class View:
         overlays: whether overlay planes (PS3.3 C.9.2) are burned in, in white.
         annotation: of "patient" and "technique", the texts to burn in (PS3.18 8.3.5.1.1).
         deep: grey frames as uint16.
+        font: path of the TrueType font that texts are written in; "" chooses one.
     """
 
     window: Window | None = None
@@ -111,6 +112,7 @@ class View:
     overlays: bool = False
     annotation: frozenset[str] = frozenset()
     deep: bool = False
+    font: str = ""
 
     def __post_init__(self) -> None:
         if self.icc_profile is not None and self.icc_profile not in ICC_PROFILES:

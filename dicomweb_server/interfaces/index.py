@@ -304,6 +304,18 @@ class Index(Provider, ABC):
     def transfer_syntaxes(self, resource: Resource, scope: Scope) -> frozenset[str]:
         """The transfer syntaxes in which the instances of a resource are stored."""
 
+    def count_pixel_data(self, resource: Resource, scope: Scope) -> Mapping[str, tuple[int, int]]:
+        """How many instances of a resource there are, and how many of them have pixel data.
+
+        By transfer syntax. SHOULD cost less than to ask for the pixel data of each.
+        """
+        counts = dict[str, tuple[int, int]]()
+        for record in self.instances(resource, scope):
+            whole, pictures = counts.get(record.transfer_syntax, (0, 0))
+            has = self.pixel_data(record.row) is not None
+            counts[record.transfer_syntax] = (whole + 1, pictures + has)
+        return counts
+
     @abstractmethod
     def instances(self, resource: Resource, scope: Scope) -> Iterator[InstanceRecord]:
         """The instances of a resource, by series, instance number and arrival."""

@@ -41,6 +41,13 @@ class Toolbox:
                 return codec
         raise CodecError(f"No codec of this server decodes the transfer syntax {transfer_syntax}.")
 
+    def encodes(self, transfer_syntax: str, form: ImageFormat) -> bool:
+        """Whether somebody encodes frames of a format in a transfer syntax."""
+        return any(
+            transfer_syntax in codec.encodes and codec.can_encode(transfer_syntax, form)
+            for codec in self.codecs
+        )
+
     def encoder(self, transfer_syntax: str, form: ImageFormat) -> Codec:
         """Who encodes frames of a format in a transfer syntax; raises `CodecError`."""
         for codec in self.codecs:
@@ -95,11 +102,22 @@ def decode(tools: Toolbox, arguments: Mapping[str, Any], blobs: Blobs) -> Result
 
 def transcode(tools: Toolbox, arguments: Mapping[str, Any], blobs: Blobs) -> Result:
     """A frame in another transfer syntax."""
-    image = Source.of(arguments["source"]).image(tools, blobs[0])
+    source = Source.of(arguments["source"])
     target = arguments["target"]
+    image = _encodable(tools, source, source.image(tools, blobs[0]), target)
     codec = tools.encoder(target, image.format)
     encoded = codec.encode(image, target, quality=arguments["quality"])
     return {"form": asdict(encoded.format)}, [encoded.frame]
+
+
+def _encodable(tools: Toolbox, source: Source, image: Image, target: str) -> Image:
+    """The image as a transfer syntax can hold it, if its colours must be others for that."""
+    if source.transfer_syntax or not source.form.is_halved:
+        return image
+    from dicomweb_server.imaging.colour import rgb_image
+
+    forms = (form for form in source.form.unpacked if tools.encodes(target, form))
+    return rgb_image(image) if next(forms, image.format) != image.format else image
 
 
 def render(tools: Toolbox, arguments: Mapping[str, Any], blobs: Blobs) -> Result:

@@ -164,7 +164,10 @@ class Services:
                 load=bulk.load,
                 cache=_cache(config),
             ),
-            retrieve=RetrieveService(index, storages, dictionary, frames, transcoder),
+            retrieve=RetrieveService(
+                *(index, storages, dictionary, frames, transcoder),
+                ahead=config[pixels.AHEAD] << 20,
+            ),
             bulk=bulk,
             removal=removal,
             protection=protection,
@@ -178,6 +181,7 @@ class Services:
                 default_window=cast(DefaultWindow, config[pixels.DEFAULT_WINDOW]),
                 thumbnail=config[pixels.THUMBNAIL_SIZE],
                 padding=config[pixels.VIEWPORT_PADDING],
+                font=pixels.annotation_font(config),
             ),
             presentable=PresentableService(index, frames, bulk),
         )

@@ -228,17 +228,16 @@ class FrameService:
         if image.is_video or not (image.is_native or self.decodes(image.transfer_syntax)):
             return ()
         try:
-            form = image.form if image.is_native else image.form.decoded
+            forms = image.form.unpacked if image.is_native else (image.form.decoded,)
         except DicomError:
             return ()
         native = () if image.is_native else (_NATIVE,)
         encodable = {
             uid
-            for codec in self._tools.codecs
-            for uid in codec.encodes
-            if codec.can_encode(uid, form)
+            for uid in self.encodable - {image.transfer_syntax}
+            if any(self._tools.encodes(uid, form) for form in forms)
         }
-        return (*native, *sorted(encodable - {image.transfer_syntax}))
+        return (*native, *sorted(encodable))
 
     def kept(self, image: StoredImage, name: str, make: Callable[[], bytes]) -> bytes:
         """What is made from an image, from the cache if it is there; `name` tells all of it."""

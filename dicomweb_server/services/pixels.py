@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dicomweb_server.config import Config, Option, boolean, one_of, whole
+from dicomweb_server.config import Config, ConfigError, Option, boolean, one_of, text, whole
 from dicomweb_server.interfaces.index import Index
 from dicomweb_server.isolation import Inline, Limits, Pool, Runner, Toolbox
 from dicomweb_server.reference_options import LOSSY_QUALITY
@@ -36,6 +36,13 @@ FRAME_SIZE = Option(
     "Most MiB that one decoded frame may have; larger ones are sent as they are stored only.",
     whole(1),
 )
+AHEAD = Option(
+    "TranscodingAheadMB",
+    128,
+    "MiB of an instance that are decoded before the first is sent, in a temporary file. So damaged "
+    "frames show in the status, or the stored file is sent instead; later ones break it off.",
+    whole(1),
+)
 DEFAULT_WINDOW = Option(
     "RenderedDefaultWindow",
     "Standard",
@@ -53,12 +60,40 @@ VIEWPORT_PADDING = Option(
 THUMBNAIL_SIZE = Option(
     "ThumbnailSize", 128, "Pixels of the longer side of a thumbnail.", whole(1, 4096)
 )
+FONT = Option(
+    "AnnotationFont",
+    "",
+    "File of the TrueType or OpenType font that texts are burned into pictures with; empty: DejaVu "
+    "Sans, Noto Sans or Liberation Sans of the system, else one that has ASCII letters only.",
+    text,
+)
 OPTIONS = (
     DEFAULT_WINDOW,
     VIEWPORT_PADDING,
     THUMBNAIL_SIZE,
-    *(PROCESSES, MEMORY, SECONDS, FRAME_SIZE, CACHE_SIZE),
+    FONT,
+    *(PROCESSES, MEMORY, SECONDS, FRAME_SIZE, AHEAD, CACHE_SIZE),
 )
+
+
+def annotation_font(config: Config) -> str:
+    """The path of `AnnotationFont`, "" where none is configured; raises `ConfigError`."""
+    if not config[FONT]:
+        return ""
+    # The server needs nothing of it but this.
+    from PIL import ImageFont
+
+    path = config.path(config[FONT])
+    try:
+        ImageFont.truetype(str(path), 10)
+    except OSError as error:
+        missing = not path.is_file()
+        what = "does not exist" if missing else f"cannot be read as a font: {error}"
+        raise ConfigError(
+            f"{FONT.name} is {str(path)!r}, which {what}; possible is the path of a TrueType or "
+            f'OpenType file, or "" for a font of the system'
+        ) from error
+    return str(path)
 
 
 def frame_cache(config: Config) -> DerivedCache:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any
 
-from dicomweb_server.dicom import DicomError, load_header
+from dicomweb_server.dicom import CONVERTIBLE_SYNTAXES, DicomError, load_header
 from dicomweb_server.dicom.instance import first_text
 from dicomweb_server.imaging import View, Window, bulk_values, pack
 from dicomweb_server.imaging.cine import seconds_per_frame
+from dicomweb_server.imaging.references import first_frame
 from dicomweb_server.imaging.view import DefaultWindow
+from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import Index, InstanceRecord
 from dicomweb_server.interfaces.renderers import Renderer
 from dicomweb_server.isolation.tasks import Source
+from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services.frames import FrameService, StoredImage
 
 MOST_FRAMES = 1000
 """Frames of one animation."""
 _MOST_TOGETHER = 256 << 20
+_BESIDE = 2
+"""Instances at either side of the middle one of a series that may stand for it too."""
+_MOST_TRIES = 8
+"""Pictures that are tried until one can be shown, for each of them costs time."""
 _MODALITIES = ("SR", "PR", "KO", "SEG", "RTSTRUCT", "RTPLAN", "REG", "DOC", "OT")
 """Of series that tell less of a study than those with its pictures."""
 
@@ -45,6 +54,7 @@ class RenderService:
         default_window: DefaultWindow,
         thumbnail: int,
         padding: bool,
+        font: str = "",
     ) -> None:
         self._frames = frames
         self._index = index
@@ -53,6 +63,7 @@ class RenderService:
         self.default_window = default_window
         self.thumbnail = thumbnail
         self._padding = padding
+        self._font = font
 
     @property
     def media_types(self) -> tuple[str, ...]:
@@ -93,7 +104,7 @@ class RenderService:
         """
         for number in numbers:
             image.pixels.frame(number)
-        view = replace(asked.view, default_window=self.default_window)
+        view = replace(asked.view, default_window=self.default_window, font=self._font)
         if view.viewport is not None and not self._padding:
             view = replace(view, viewport=replace(view.viewport, padded=False))
         asked = replace(asked, view=view)
@@ -136,6 +147,10 @@ class RenderService:
         frames = [self._frames.stored(image, number) for number in numbers]
         return self._frames.runner.run("render", arguments, *headers, *values, *frames)[1]
 
+    def frame_by(self, record: InstanceRecord, state: InstanceRecord) -> int:
+        """The frame of an image that a presentation state shows, the first of several."""
+        return first_frame(load_header(self._header(state)), record.sop_uid)
+
     def _header(self, record: InstanceRecord) -> bytes:
         details = self._index.details(record.row)
         if details is None:
@@ -160,28 +175,59 @@ class RenderService:
         arguments = _arguments(Source(image.format), (1,), replace(asked, view=view))
         return self._frames.runner.run("render", arguments, b"{}", pack(image))[1]
 
-    def representative(
-        self, records: Iterable[InstanceRecord]
-    ) -> tuple[InstanceRecord, StoredImage] | None:
-        """The picture that stands for a study or a series; None when there is none.
+    def pictures(self, resource: Resource, scope: Scope) -> tuple[int, int]:
+        """How many instances of a resource have frames that can be decoded, and how many have not.
 
-        The middle instance of the series with the most instances that can be shown; a series of
-        pictures goes before one of segmentations, presentation states and the like.
+        Without looking at each: by what their transfer syntaxes say.
         """
-        best: tuple[tuple[bool, int], InstanceRecord, StoredImage] | None = None
-        by_series: dict[tuple[str, str], list[InstanceRecord]] = {}
+        counts = self._index.count_pixel_data(resource, scope)
+        shown = sum(
+            pictures
+            for syntax, (_, pictures) in counts.items()
+            if syntax in CONVERTIBLE_SYNTAXES or self._frames.decodes(syntax)
+        )
+        return shown, sum(whole for whole, _ in counts.values()) - shown
+
+    def representatives(
+        self, resource: Resource, scope: Scope
+    ) -> Iterator[tuple[InstanceRecord, StoredImage]]:
+        """The pictures that may stand for a study or a series, the best one first; few of them.
+
+        The middle instance of the series with the most instances that can be shown, then those
+        beside it, then those of the next series; a series of pictures goes before one of
+        segmentations, presentation states and the like.
+        """
+        counts = Counter(
+            (record.study_uid, record.series_uid)
+            for record in self._index.instances(resource, scope)
+        )
+        ranked = list[tuple[tuple[bool, int], list[InstanceRecord]]]()
+        for (study, series), count in counts.items():
+            records = self._index.instances(Resource(study, series), scope)
+            near = _around_the_middle(records, count)
+            _, image = next(self._shown(near), (None, None))
+            if image is not None:
+                modality = first_text(image.attributes, "00080060")
+                ranked.append(((modality not in _MODALITIES, count), near))
+        ranked.sort(key=lambda each: each[0], reverse=True)
+        near = [record for _, records in ranked for record in records]
+        return islice(self._shown(near), _MOST_TRIES)
+
+    def _shown(
+        self, records: Iterable[InstanceRecord]
+    ) -> Iterator[tuple[InstanceRecord, StoredImage]]:
         for record in records:
-            by_series.setdefault((record.study_uid, record.series_uid), []).append(record)
-        for group in by_series.values():
-            middle = group[len(group) // 2]
-            image = self._frames.image(middle)
-            if image is None or not self.can_show(image):
-                continue
-            modality = first_text(image.attributes, "00080060")
-            rank = (modality not in _MODALITIES, len(group))
-            if best is None or rank > best[0]:
-                best = rank, middle, image
-        return None if best is None else best[1:]
+            image = self._frames.image(record)
+            if image is not None and self.can_show(image):
+                yield record, image
+
+
+def _around_the_middle(records: Iterator[InstanceRecord], count: int) -> list[InstanceRecord]:
+    """The middle one of so many, then those beside it, the nearest ones first."""
+    middle = count // 2
+    start = max(middle - _BESIDE, 0)
+    numbered = list(enumerate(islice(records, start, middle + _BESIDE + 1), start))
+    return [record for _, record in sorted(numbered, key=lambda each: abs(each[0] - middle))]
 
 
 def _arguments(source: Source, numbers: Sequence[int], asked: Asked) -> dict[str, Any]:

@@ -56,11 +56,12 @@ class Transcoder:
         """Whether encoding in a transfer syntax loses something, and makes another instance."""
         return transfer_syntax in _METHODS
 
-    def possible(self, image: StoredImage, target: str) -> bool:
-        """Whether the frames can be had in a transfer syntax; damaged ones show later."""
-        if target in CONVERTIBLE_SYNTAXES:
-            target = EXPLICIT_LITTLE
-        return target in (image.delivered_as, *self._frames.targets(image))
+    def choices(self, image: StoredImage) -> frozenset[str]:
+        """The transfer syntaxes in which the frames can be had; damaged ones show later."""
+        choices = {image.delivered_as, *self._frames.targets(image)}
+        if EXPLICIT_LITTLE in choices:
+            choices |= CONVERTIBLE_SYNTAXES
+        return frozenset(choices)
 
     def transcode_file(
         self, instance: ParsedInstance, file: Read, size: int, target: str
@@ -78,7 +79,7 @@ class Transcoder:
         if image.is_native and target in CONVERTIBLE_SYNTAXES:
             syntaxes = (instance.transfer_syntax, target)
             return convert(file, size, *syntaxes, image.pixels, dictionary=self._dictionary)
-        if not self.possible(image, target):
+        if target not in self.choices(image):
             raise DicomError(f"Its frames cannot be encoded in the transfer syntax {target}.")
         return self.transcode(image, file, size, target)
 

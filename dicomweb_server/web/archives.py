@@ -17,18 +17,19 @@ from dicomweb_server.ps318.errors import BadRequest
 from dicomweb_server.ps318.media_types import ZIP
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services.dicomdir import file_set
+from dicomweb_server.services.retrieve import Wanted
 from dicomweb_server.services.zips import Entry, Names, archive
 
 _DIRECTORY = "DICOMDIR"
 
 
-def answer(resource: Resource, syntax: str | None) -> Response:
+def answer(resource: Resource, wanted: Wanted) -> Response:
     """The archive of a study, series or instance.
 
     `dicomdir=true` gives the files the names that PS3.10 allows on media, and adds a DICOMDIR;
     otherwise the names are readable.
     """
-    making = _Making(current_context(), g.scope, resource, syntax)
+    making = _Making(current_context(), g.scope, resource, wanted)
     entries = making.on_media() if _wants_directory() else making.readable()
     sent = stream_answer(archive(entries), ZIP)
     name = re.sub(r"[^0-9A-Za-z.-]", "_", resource.instance or resource.series or resource.study)
@@ -50,7 +51,7 @@ class _Making:
     context: ServerContext
     scope: Scope
     resource: Resource
-    syntax: str | None
+    wanted: Wanted
 
     def readable(self) -> Iterator[Entry]:
         names = Names()
@@ -62,7 +63,7 @@ class _Making:
         index, service = self.context.index, self.context.services.retrieve
         headers = index.headers(self.resource, self.scope)
         directory, ids = file_set(
-            (record, header, service.delivery(record, self.syntax).target)
+            (record, header, service.delivery(record, self.wanted).target)
             for record, header in headers
         )
         yield Entry(_DIRECTORY, len(directory), lambda: iter((directory,)))
@@ -72,10 +73,10 @@ class _Making:
 
     def _on_media(self, record: InstanceRecord, name: str) -> Entry:
         service = self.context.services.retrieve
-        delivery = service.delivery(record, self.syntax)
+        delivery = service.delivery(record, self.wanted)
         return Entry(name, record.size, lambda: service.as_file(delivery))
 
     def _entry(self, record: InstanceRecord, name: str) -> Entry:
         service = self.context.services.retrieve
-        delivery = service.delivery(record, self.syntax)
+        delivery = service.delivery(record, self.wanted)
         return Entry(name, record.size, lambda: service.content_at_best(delivery))

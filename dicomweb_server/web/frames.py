@@ -44,7 +44,7 @@ def frames(resource: Resource, listed: str | None) -> Response:
     numbers = None if listed is None else parse_frame_list(listed)
     record, image = find_image(resource)
     service = current_context().services.frames
-    _refuse_video(image, resource)
+    refuse_video(image, resource)
     if numbers is None:
         numbers = tuple(range(1, image.frame_count + 1))
     check_numbers(image, numbers)
@@ -63,7 +63,8 @@ def find_image(resource: Resource) -> tuple[InstanceRecord, StoredImage]:
     return record, image
 
 
-def _refuse_video(image: StoredImage, resource: Resource) -> None:
+def refuse_video(image: StoredImage, resource: Resource) -> None:
+    """Raise `NotAcceptable` that points to the stream of a video: a frame of it is none."""
     if image.is_video:
         raise NotAcceptable(
             f"The frames of a video ({image.transfer_syntax}) cannot be had one by one. "

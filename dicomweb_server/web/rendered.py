@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import islice
 
 from flask import Response, g, request
 
+from dicomweb_server.dicom import DicomError
 from dicomweb_server.http.access import current_context
 from dicomweb_server.http.answers import bytes_answer, choose, stream_answer
 from dicomweb_server.http.conditions import not_modified, with_etag
@@ -42,6 +44,7 @@ from dicomweb_server.ps318.paths import Resource, parse_frame_list
 from dicomweb_server.services.frames import StoredImage
 from dicomweb_server.services.presentable import Presentable
 from dicomweb_server.services.rendering import Asked, RenderService
+from dicomweb_server.web.frames import refuse_video
 
 _DEPTHS = {"8": False, "16": True}
 
@@ -57,6 +60,8 @@ def rendered(resource: Resource, listed: str | None = None) -> Response:
     path = resource.rendered() if numbers is None else f"{resource.frames(numbers)}/rendered"
     if image is not None and not image.is_video:
         return located(_pictures(record, image, numbers, asked), path)
+    if image is not None and numbers is not None:
+        refuse_video(image, resource)
     if numbers is not None:
         raise HttpError(404, f"{resource.path} has no frames that could be rendered one by one")
     return located(_presented(record), path)
@@ -68,25 +73,36 @@ def thumbnail(resource: Resource, listed: str | None = None) -> Response:
     view = _view()
     asked = _asked(view if view.viewport else replace(view, size=service.thumbnail))
     number = _single_frame(listed)
-    if resource.instance is None:
-        record, image = _representative(resource)
-    else:
+    asked = replace(asked, media_type=_picture_offer(service).offer.media_type)
+    location = resource.thumbnail(None if listed is None else number)
+    if resource.instance is not None:
         record = the_one(resource)
         image = current_context().services.frames.image(record)
-    asked = replace(asked, media_type=_picture_offer(service).offer.media_type)
-    how = repr((number, asked))
-    etag = tag_of_records([record], "thumbnail", how)
+        return located(_thumbnail(record, image, number, asked), location)
+    first = _first(resource)
+
+    def make(record: InstanceRecord, image: StoredImage) -> Response:
+        return _thumbnail(record, image, number, asked)
+
+    answer = _best(resource, make)
+    return located(answer or _thumbnail(first, None, number, asked), location)
+
+
+def _thumbnail(
+    record: InstanceRecord, image: StoredImage | None, number: int, asked: Asked
+) -> Response:
+    """A small picture of a frame, or a word for what has none."""
+    services = current_context().services
+    etag = tag_of_records([record], "thumbnail", repr((number, asked)))
     cached = not_modified(etag)
     if cached is not None:
         return cached
     set_timeout()
-    if image is None or not service.can_show(image):
-        label = current_context().services.presentable.label(record)
-        data = service.icon(label, asked)
+    if image is None or not services.render.can_show(image):
+        data = services.render.icon(services.presentable.label(record), asked)
     else:
         data = rendered_frames(record, image, (number,), asked)
-    location = resource.thumbnail(None if listed is None else number)
-    return located(bytes_answer(data, asked.media_type, etag), location)
+    return bytes_answer(data, asked.media_type, etag)
 
 
 def _view() -> View:
@@ -182,56 +198,71 @@ def _many(resource: Resource, asked: Asked) -> Response:
     service = current_context().services.render
     offer = _picture_offer(service, parts=True).offer
     asked = in_type(asked, offer.media_type)
-    if not offer.multipart:
-        record, image = _representative(resource, required=True)
-        assert image is not None  # noqa: S101 # it was required
-        view, quality = asked.view, asked.quality
-        answer = single_picture(record, image, (1,), view, offer.media_type, quality)
-        return located(answer, resource.rendered())
-    return located(_all(resource, asked), resource.rendered())
+    if offer.multipart:
+        return located(_all(resource, asked), resource.rendered())
+    _first(resource)
+
+    def make(record: InstanceRecord, image: StoredImage) -> Response:
+        return single_picture(record, image, (1,), asked.view, offer.media_type, asked.quality)
+
+    answer = _best(resource, make)
+    if answer is None:
+        raise HttpError(406, f"nothing in {resource.path} can be rendered as a picture")
+    return located(answer, resource.rendered())
 
 
 def _all(resource: Resource, asked: Asked) -> Response:
+    """Instances are looked at while they are sent, so their number takes no memory."""
     services = current_context().services
-    service = services.render
-    records = list(services.retrieve.records(resource, g.scope))
-    if not records:
-        raise missing(resource)
-    note(resource, records[:COUNTED])
+    _first(resource)
     etag = tag_of_version(resource, repr(asked)) or ""
     cached = not_modified(etag, weak=True)
     if cached is not None:
         return cached
     set_timeout()
+    shown, left_out = services.render.pictures(resource, g.scope)
+    if not shown:
+        raise HttpError(406, f"nothing in {resource.path} can be rendered as {asked.media_type}")
+    records = services.retrieve.records(resource, g.scope)
     images = ((record, services.frames.image(record)) for record in records)
-    parts = [
+    parts = (
         _Part(record, image, 1, resource_of(record).rendered())
         for record, image in images
-        if image is not None and service.can_show(image)
-    ]
-    if not parts:
-        raise HttpError(406, f"nothing in {resource.path} can be rendered as {asked.media_type}")
-    answer = _parts(service, iter(parts), asked, etag)
-    left_out = len(records) - len(parts)
+        if image is not None and services.render.can_show(image)
+    )
+    answer = _parts(services.render, parts, asked, etag)
     if left_out:
         warn(answer, f"{left_out} instances have no pictures and are left out")
     return answer
 
 
-def _representative(
-    resource: Resource, *, required: bool = False
-) -> tuple[InstanceRecord, StoredImage | None]:
-    services = current_context().services
-    records = list(services.retrieve.records(resource, g.scope))
-    if not records:
+def _first(resource: Resource) -> InstanceRecord:
+    """The first instance of a resource, of which the listeners are told; raises `HttpError`."""
+    records = current_context().services.retrieve.records(resource, g.scope)
+    page = list(islice(records, COUNTED))
+    if not page:
         raise missing(resource)
-    note(resource, records[:COUNTED])
-    found = services.render.representative(records)
-    if found is not None:
-        return found
-    if required:
-        raise HttpError(406, f"nothing in {resource.path} can be rendered as a picture")
-    return records[0], None
+    note(resource, page)
+    return page[0]
+
+
+def _best(
+    resource: Resource, make: Callable[[InstanceRecord, StoredImage], Response]
+) -> Response | None:
+    """What is made of the best picture that is not damaged; None if there is no picture.
+
+    Raises what is the matter with the best one if none of those that are tried can be shown.
+    """
+    problem: Exception | None = None
+    service = current_context().services.render
+    for record, image in service.representatives(resource, g.scope):
+        try:
+            return make(record, image)
+        except DicomError as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
+    return None
 
 
 # --- what is no picture -------------------------------------------------------------------------

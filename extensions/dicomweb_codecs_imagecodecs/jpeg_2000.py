@@ -11,6 +11,7 @@ from dicomweb_server.imaging.image import Pixels
 from dicomweb_server.interfaces.codecs import CodecError
 
 from .jpeg_2000_encode import HIGH_THROUGHPUT, PART_1, can_encode, encode
+from .jpeg_2000_reduced import reduced
 from .samples import Found, as_declared, check_declared, to_words
 
 __all__ = ["PART_2", "SYNTAXES", "can_encode", "decode", "encode"]
@@ -39,7 +40,10 @@ def decode(frame: bytes, syntax: str, form: ImageFormat, reduce: int) -> Image:
     _check_tile_parts(stream)
     transformed = form.samples == 3 and header.photometric.startswith("YBR")
     photometric = "RGB" if transformed else as_declared(form)
-    return to_words(_pixels(stream, syntax, header.precision), found, form, photometric)
+    pixels = reduced(stream, found, form, reduce) if reduce else None
+    if pixels is None:
+        pixels = _pixels(stream, syntax, header.precision)
+    return to_words(pixels, found, form, photometric)
 
 
 def _header(frame: bytes, syntax: str) -> ImageHeader:

@@ -182,6 +182,11 @@ class SqlIndex(Index):
             return frozenset()
         return reads.transfer_syntaxes(self.database, resource, self._scope(scope))
 
+    def count_pixel_data(self, resource: Resource, scope: Scope) -> Mapping[str, tuple[int, int]]:
+        if scope.nothing:
+            return {}
+        return reads.count_pixel_data(self.database, resource, self._scope(scope))
+
     def instances(self, resource: Resource, scope: Scope) -> Iterator[InstanceRecord]:
         if not scope.nothing:
             inside = self._scope(scope)

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, bindparam, select, tuple_
+from sqlalchemy import BigInteger, Select, bindparam, case, func, select, tuple_
 
 from dicomweb_index_sql.columns import compared
 from dicomweb_index_sql.database import Database
@@ -232,3 +232,24 @@ def transfer_syntaxes(database: Database, resource: Resource, scope: Scope) -> f
         select(instances.c.transfer_syntax).where(instances.c.series_row.in_(parents)).distinct()
     )
     return database.read(lambda connection: frozenset(connection.execute(distinct).scalars()))
+
+
+def count_pixel_data(
+    database: Database, resource: Resource, scope: Scope
+) -> dict[str, tuple[int, int]]:
+    """Of a resource's instances by transfer syntax: all, and those with pixel data."""
+    parents = [row[0] for row in _fetch(database, series_of(resource), resource, scope)]
+    counted = (
+        select(
+            instances.c.transfer_syntax,
+            func.count(),
+            func.sum(case((details.c.pixel_data.is_not(None), 1), else_=0)),
+        )
+        .join_from(instances, details, details.c.instance_row == instances.c.id)
+        .where(instances.c.series_row.in_(parents))
+        .group_by(instances.c.transfer_syntax)
+    )
+    if resource.instance is not None:
+        counted = counted.where(instances.c.sop_uid == resource.instance)
+    found = database.read(lambda connection: connection.execute(counted).all())
+    return {syntax: (whole, int(pictures)) for syntax, whole, pictures in found}

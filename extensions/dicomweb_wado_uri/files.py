@@ -13,14 +13,13 @@ from dicomweb_server.dicom.anonymous import Pseudonyms
 from dicomweb_server.http import (
     HttpError,
     current_context,
-    current_scope,
     not_modified,
     stream_answer,
     warn,
     with_etag,
 )
 from dicomweb_server.http.delivery import content_type_of, instance_answer
-from dicomweb_server.http.resources import resource_of, tag_of_records
+from dicomweb_server.http.resources import tag_of_records
 from dicomweb_server.http.silence import set_timeout
 from dicomweb_server.interfaces.index import InstanceRecord
 from dicomweb_server.interfaces.state import StateStore, kept_secret
@@ -55,7 +54,7 @@ def file_answer(record: InstanceRecord, parameters: Parameters, keys: Keyring) -
     set_timeout()
     if anonymous:
         return _anonymous(record, syntax, keys)
-    return instance_answer(current_context().services.retrieve.delivery(record, syntax))
+    return instance_answer(current_context().services.retrieve.delivery(record, [syntax]))
 
 
 def _check(record: InstanceRecord, syntax: str | None) -> None:
@@ -63,13 +62,12 @@ def _check(record: InstanceRecord, syntax: str | None) -> None:
     if syntax in (None, AS_STORED):
         return
     service = current_context().services.retrieve
-    possible = service.possible_syntaxes(resource_of(record), current_scope())
-    if syntax in possible and not service.obstacles([record], syntax):
+    possible = service.possible([record])
+    if syntax in possible:
         return
-    others = sorted(each for each in possible if not service.obstacles([record], each))
     raise NotAcceptable(
         f"The instance cannot be had in the transfer syntax {syntax}; possible: "
-        f"{', '.join([*others, AS_STORED])}."
+        f"{', '.join([*sorted(possible), AS_STORED])}."
     )
 
 
@@ -77,10 +75,10 @@ def _anonymous(record: InstanceRecord, syntax: str | None, keys: Keyring) -> Res
     context = current_context()
     checked = check_burned_in(record)
     service = context.services.retrieve
-    delivery = service.delivery(record, syntax)
+    delivery = service.delivery(record, [syntax])
     key = keys.key()
     mark = hashlib.sha256(b"mark" + key).hexdigest()[:16]
-    etag = tag_of_records([record], "anonymized", mark, delivery.target, str(delivery.as_stored))
+    etag = tag_of_records([record], "anonymous", mark, delivery.target, str(delivery.as_stored))
     cached = not_modified(etag)
     if cached is not None:
         return cached

@@ -46,7 +46,10 @@ def picture(
     checked = not anonymous or check_burned_in(record)
     form = image.form
     view = query.view(form.rows, form.columns, anonymous=anonymous)
-    numbers = None if frame is None and state is None else (frame or 1,)
+    numbers = None if frame is None else (frame,)
+    if state is not None:
+        # Which one is the state's affair: `frameNumber` must not stand beside it (9.5.2.3).
+        numbers = (current_context().services.render.frame_by(record, state),)
     answer = single_picture(record, image, numbers, view, media_type, query.quality, state)
     if not checked:
         warn(answer, UNCHECKED)

@@ -162,8 +162,10 @@ def _count(parameters: Parameters, name: str) -> int | None:
 
 def _annotation(parameters: Parameters) -> frozenset[str]:
     # 9.5.1 spells it in two ways.
-    texts = (listed(parameters, name) for name in ("annotation", "imageAnnotation"))
-    found = frozenset[str]().union(*(annotation_of(text) for text in texts))
+    names = ("annotation", "imageAnnotation")
+    found = frozenset[str]().union(
+        *(annotation_of(listed(parameters, name), name) for name in names)
+    )
     unknown = sorted(found - {"patient", "technique"})
     if unknown:
         raise BadRequest(

@@ -337,3 +337,66 @@ def test_errors_name_what_was_found_and_what_is_declared(codec):
     made = codec.encode(make_image(make_format(rows=8, columns=16)), JPEG)
     with pytest.raises(CodecError, match=r"8 rows, 16 columns.*declared are 9 rows, 16 columns"):
         codec.decode(made.frame, JPEG, replace(made.format, rows=9))
+
+
+# --- reduced -----------------------------------------------------------------------------------
+
+
+def ramp(form):
+    """An image that goes from one corner to the other over the whole range of Bits Stored."""
+    down, across = np.mgrid[: form.rows, : form.columns]
+    part = (down + across) / (form.rows + form.columns - 2)
+    numbers = np.rint(part * ((1 << form.stored) - 1)).astype(np.int64)
+    if form.signed:
+        numbers -= 1 << (form.stored - 1)
+    if form.samples > 1:
+        numbers = np.stack([numbers, numbers[::-1], numbers[:, ::-1]], -1)
+    return Image(numbers.astype(form.dtype), form)
+
+
+@pytest.mark.parametrize("syntax", [J2K, FAMILY + "91", HTJ2K, FAMILY + "203"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"stored": 8},
+        {"stored": 12},
+        {"stored": 16},
+        {"stored": 12, "signed": True},
+        {"stored": 8, "signed": True},
+        {"stored": 8, "photometric": "RGB"},
+        {"stored": 8, "photometric": "YBR_FULL"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    ("rows", "columns", "halvings", "step"),
+    [(320, 400, 1, 2), (320, 400, 2, 4), (320, 400, 9, 32), (335, 399, 3, 8), (333, 402, 2, 2)],
+)
+def test_a_reduced_image_is_the_same_one(codec, syntax, kind, rows, columns, halvings, step):
+    image = ramp(make_format(rows=rows, columns=columns, **kind))
+    made = codec.encode(image, syntax)
+    found = codec.decode(made.frame, syntax, made.format, reduce=halvings)
+    assert (found.format.rows, found.format.columns) == (-(-rows // step), -(-columns // step))
+    assert found.pixels.dtype == image.pixels.dtype
+    differences = np.abs(found.pixels.astype(float) - image.pixels[::step, ::step])
+    assert differences.max() < 0.05 * (1 << image.format.stored)
+
+
+def test_what_cannot_be_averaged_is_not_reduced(codec):
+    palette = ramp(make_format(8, rows=100, columns=100, photometric="PALETTE COLOR"))
+    made = codec.encode(palette, J2K)
+    assert np.array_equal(
+        codec.decode(made.frame, J2K, made.format, reduce=1).pixels, palette.pixels
+    )
+    image = ramp(make_format(12, rows=100, columns=100))
+    made = codec.encode(image, J2K)
+    other = replace(made.format, signed=True)
+    found = codec.decode(made.frame, J2K, other, reduce=1)
+    assert np.array_equal(found.pixels, codec.decode(made.frame, J2K, other).pixels)
+    assert found.format.rows == 100
+
+
+def test_a_cut_image_is_not_reduced_either(codec):
+    made = codec.encode(ramp(make_format(12, rows=100, columns=100)), J2K)
+    with pytest.raises(CodecError):
+        codec.decode(made.frame[:-100], J2K, made.format, reduce=1)

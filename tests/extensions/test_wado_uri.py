@@ -15,12 +15,13 @@ from dicomweb_server.config import ConfigError
 from dicomweb_server.http.access import action_of
 from dicomweb_server.interfaces.auth import Action
 from dicomweb_server.testing.apps import temporary_app
-from dicomweb_server.testing.dicom import make_instance
+from dicomweb_server.testing.dicom import EXPLICIT, make_instance, make_picture, write_dataset
+from dicomweb_server.testing.frames import make_format, make_image
 from tests.dicom.helpers import read
 
 UIDS = {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.3", "SOPInstanceUID": "1.2.3.4"}
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
-EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+IMPLICIT = "1.2.840.10008.1.2"
 SECRET = "Secret^Name"
 
 
@@ -312,6 +313,8 @@ WRONG = [
     {"region": "nan,0,1,1"},
     *({"imageQuality": each} for each in ("0", "101", "x", "")),
     {"annotation": "everything"},
+    {"annotation": ""},
+    {"imageAnnotation": ""},
     {"windowCenter": "1"},
     {"windowWidth": "1"},
     {"windowCenter": "a", "windowWidth": "1"},
@@ -365,6 +368,31 @@ def test_an_image_by_a_presentation_state(grey):
     assert (png(grey, **STATE, annotation="patient", rows="200") != 0).any()
     assert grey(**STATE).headers["ETag"] != grey().headers["ETag"]
     refused(grey(**STATE, anonymize="yes"), 406, "presentationUID")
+
+
+@pytest.mark.parametrize(("referenced", "shown"), [(None, 1), ([2], 2), ([3, 2], 2)])
+def test_the_frame_that_a_presentation_state_is_for(wado, referenced, shown):
+    frames = [make_image(make_format(8, rows=20, columns=20)) for _ in range(3)]
+    for number, image in enumerate(frames, 1):
+        image.pixels[...] = 50 * number
+    uids = {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.3", "SOPInstanceUID": "1.2.3.4"}
+    wado.client.stored(make_picture(frames, **uids))
+    state = read(state_of())
+    image = state.ReferencedSeriesSequence[0].ReferencedImageSequence[0]
+    image.ReferencedFrameNumber = referenced
+    wado.client.stored(write_dataset(state, EXPLICIT))
+    picture = png(wado, objectUID="1.2.3.4", **STATE)
+    assert abs(int(picture[5, 5]) - (255 - 50 * shown)) < 2
+    refused(wado(objectUID="1.2.3.4", frameNumber="1", **STATE), 400, "frameNumber")
+
+
+def test_a_presentation_state_for_a_frame_that_is_not_there(grey):
+    state = read(state_of())
+    image = state.ReferencedSeriesSequence[0].ReferencedImageSequence[0]
+    image.ReferencedFrameNumber = 7
+    grey.client.stored(write_dataset(state, EXPLICIT))
+    assert "7" in grey(**STATE).json["Details"]
+    assert grey(**STATE).status_code in (404, 406)
 
 
 @pytest.mark.parametrize(

@@ -225,9 +225,10 @@ def test_videos_have_no_single_frames(client):
     )
     data = with_frames(data_set, "1.2.840.10008.1.2.4.102", b"\0\0\1\xb3" + bytes(60))
     client.stored(data)
-    answer = client.get(f"/{path_of(data)}/frames/1")
-    assert answer.status_code == 406
-    assert "/rendered" in answer.json["Details"]
+    for path in ("/frames/1", "/frames/1/rendered"):
+        answer = client.get(f"/{path_of(data)}{path}")
+        assert answer.status_code == 406
+        assert f"{path_of(data)}/rendered" in answer.json["Details"]
     video = client.get(f"/{path_of(data)}/rendered", Range="bytes=0-3")
     assert (video.status_code, video.data) == (206, b"\0\0\1\xb3")
     assert video.content_type == "video/mp4"

@@ -1,26 +1,34 @@
 """Rendered resources and thumbnails: pictures of everything that has some."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image as Picture
 from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
 
+from dicomweb_server.config import ConfigError
+from dicomweb_server.testing.apps import temporary_app
 from dicomweb_server.testing.dicom import (
     make_dataset,
     make_instance,
     make_picture,
     new_uid,
     path_of,
+    read,
     split_multipart,
     uids_of,
     write_dataset,
 )
 from dicomweb_server.testing.frames import make_format, make_image
+from tests.conftest import Client
 from tests.web.bundled import each_file_of_pydicom
 
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
+JPEG_LS = "1.2.840.10008.1.2.4.80"
+FONTS = sorted(Path("/usr/share/fonts").rglob("*Serif*.ttf"))
 MANY = 'multipart/related; type="image/jpeg"'
 
 
@@ -120,6 +128,8 @@ def test_png_can_have_16_bits(client, ct):
         "quality=101",
         "quality=x",
         "annotation=everything",
+        "annotation=",
+        "annotation=,",
         "iccprofile=maybe",
         "bitdepth=12",
     ],
@@ -128,6 +138,27 @@ def test_bad_parameters_are_named(client, ct, query):
     answer = client.get(f"{ct}/rendered?{query}")
     assert answer.status_code == 400, answer.status
     assert query.partition("=")[0] in answer.json["Details"].replace("viewport", "viewport")
+
+
+@pytest.mark.skipif(not FONTS, reason="no fonts are installed")
+def test_texts_are_in_the_configured_font(tmp_path):
+    made = set()
+    for number, font in enumerate(("", *map(str, FONTS[:2]))):
+        with temporary_app(tmp_path / str(number), {"AnnotationFont": font}) as app:
+            client = Client(app.test_client())
+            data = grey(PatientName="Frame^Font", Rows=37)
+            client.stored(data)
+            query = "annotation=patient&viewport=400,400"
+            made.add(client.get(f"/{path_of(data)}/rendered?{query}", "image/png").data)
+    assert len(made) >= 2
+
+
+def test_a_font_that_is_none_stops_the_start(tmp_path):
+    broken = tmp_path / "broken.ttf"
+    broken.write_bytes(b"no font")
+    for font, words in ((broken, "as a font"), (tmp_path / "missing.ttf", "does not exist")):
+        with pytest.raises(ConfigError, match=words):
+            temporary_app(tmp_path / "data", {"AnnotationFont": str(font)}).__enter__()
 
 
 def test_quality_makes_smaller_files(client, ct):
@@ -187,6 +218,53 @@ def test_a_study_is_shown_by_the_middle_of_its_longest_series(client):
     assert thumbnail.data == client.get(f"/{path_of(middle)}/thumbnail").data
     answer = client.get(f"/studies/{path}/rendered", MANY)
     assert len(split_multipart(answer.data, answer.content_type)) == 10
+
+
+def test_a_damaged_instance_does_not_stand_for_its_series(client):
+    uids = {"StudyInstanceUID": new_uid(), "SeriesInstanceUID": new_uid()}
+    files = [
+        grey(**uids, InstanceNumber=number, WindowCenter=100 * number, WindowWidth=100)
+        for number in range(1, 8)
+    ]
+    middle, beside = files[3], files[2]
+    damage = read(middle)
+    damage.PixelData = encapsulate([b"\xff\xd8 nothing more"])
+    client.stored(*files[:3], write_dataset(damage, JPEG_LS), *files[4:])
+    refused = client.get(f"/{path_of(middle)}/rendered")
+    assert refused.status_code == 406
+    study, series, _ = uids_of(middle)
+    for below in ("rendered", "thumbnail"):
+        expected = client.get(f"/{path_of(beside)}/{below}").data
+        for path in (f"/studies/{study}", f"/studies/{study}/series/{series}"):
+            answer = client.get(f"{path}/{below}")
+            assert (answer.status_code, answer.data) == (200, expected)
+            again = client.get(f"{path}/{below}", If_None_Match=answer.headers["ETag"])
+            assert again.status_code == 304
+
+
+def test_pictures_are_tried_a_few_times_only(client):
+    uids = {"StudyInstanceUID": new_uid(), "SeriesInstanceUID": new_uid()}
+    damage = read(grey(**uids))
+    damage.PixelData = encapsulate([b"\xff\xd8 nothing more"])
+    for number in range(20):
+        damage.SOPInstanceUID = damage.file_meta.MediaStorageSOPInstanceUID = new_uid()
+        damage.InstanceNumber = number
+        client.stored(write_dataset(damage, JPEG_LS))
+    for below in ("rendered", "thumbnail"):
+        answer = client.get(f"/studies/{uids['StudyInstanceUID']}/{below}")
+        assert answer.status_code == 406
+        assert "JPEG" in answer.json["Details"]
+
+
+def test_a_rendered_study_tells_how_many_instances_have_no_picture(client):
+    study = {"StudyInstanceUID": new_uid()}
+    client.stored(grey(**study), make_instance(**study), make_instance(**study), grey(**study))
+    answer = client.get(f"/studies/{study['StudyInstanceUID']}/rendered", MANY)
+    assert len(split_multipart(answer.data, answer.content_type)) == 2
+    assert "2 instances have no pictures" in answer.headers["Warning"]
+    nothing = make_instance()
+    client.stored(nothing)
+    assert client.get(f"/studies/{uids_of(nothing)[0]}/rendered", MANY).status_code == 406
 
 
 def test_thumbnails_are_small_and_keep_the_proportions(client):

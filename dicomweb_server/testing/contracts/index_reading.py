@@ -93,6 +93,23 @@ class IndexReading:
         series = Resource(uid, second.parsed.series_uid)
         assert index.transfer_syntaxes(series, EVERYTHING) == {EXPLICIT}
 
+    def test_pixel_data_are_counted_by_transfer_syntax(self, index: Index) -> None:
+        first = new_instance(make_instance(transfer_syntax=IMPLICIT, pixels=b"1234"))
+        uid = first.parsed.study_uid
+        others = [
+            new_instance(make_instance(transfer_syntax=syntax, pixels=pixels, StudyInstanceUID=uid))
+            for syntax, pixels in ((IMPLICIT, None), (IMPLICIT, b"12"), (EXPLICIT, None))
+        ]
+        index.add([first, *others, new_instance(make_instance(pixels=b"1234"))])
+        study = Resource(uid)
+        counts = {IMPLICIT: (3, 2), EXPLICIT: (1, 0)}
+        assert index.count_pixel_data(study, EVERYTHING) == counts
+        one = Resource(uid, first.parsed.series_uid)
+        assert index.count_pixel_data(one, EVERYTHING) == {IMPLICIT: (1, 1)}
+        instance = Resource(uid, one.series, first.parsed.sop_uid)
+        assert index.count_pixel_data(instance, EVERYTHING) == {IMPLICIT: (1, 1)}
+        assert index.count_pixel_data(study, NOTHING) == {}
+
     def test_who_may_see_nothing_sees_nothing(self, index: Index) -> None:
         new = new_instance()
         index.add([new])
