@@ -184,6 +184,7 @@ class LingeringThreadWorker(ThreadWorker):  # type: ignore[misc]
         """Whether another request may follow; what was not read of this one is read first."""
         reader: Any = getattr(conn.parser.mesg.body, "reader", None)
         if keepalive and type(reader) is LengthReader and reader.length == 0:
+            conn.parser.mesg = None  # or the parser would look for the rest of it again
             return True
         return bool(super()._keepalive_after(conn, keepalive))
 
