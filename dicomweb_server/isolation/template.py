@@ -77,6 +77,9 @@ class _Nursery:
         self._control = control
         self._tools = tools
         self._children: set[int] = set()
+        # Not select(), which takes no descriptor above 1023: a busy worker has more.
+        self._poll = select.poll()
+        self._poll.register(control, select.POLLIN)
 
     def run(self) -> None:
         """Until the worker is gone."""
@@ -86,8 +89,7 @@ class _Nursery:
             os.kill(pid, signal.SIGKILL)
 
     def _serve(self) -> bool:
-        readable, _, _ = select.select([self._control], [], [], _REAP_SECONDS)
-        if not readable:
+        if not self._poll.poll(_REAP_SECONDS * 1000):
             return True
         try:
             order, files = wire.receive(self._control, files=2)

@@ -126,6 +126,7 @@ class Database:
                 session.close()
             self._engine.dispose()
         self._engine = None
+        self.kind.close()
 
     # --- connections -----------------------------------------------------------------------
 

@@ -55,6 +55,10 @@ class Kind(ABC):
         """Wait until this process may write, where the database itself does not queue."""
         return nullcontext()
 
+    def close(self) -> None:
+        """Give back what this process holds open beside its connections."""
+        return
+
     @abstractmethod
     def alone(self) -> AbstractContextManager[None]:
         """Only one process of all nodes is in here: three migrations at once fail."""

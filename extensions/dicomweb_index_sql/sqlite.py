@@ -100,6 +100,9 @@ class Sqlite(Kind):
     def turn(self) -> AbstractContextManager[None]:
         return self._turn.taken()
 
+    def close(self) -> None:
+        self._turn.close()
+
     @contextmanager
     def alone(self) -> Iterator[None]:
         with Path(f"{self.url.database}.migrate-lock").open("w") as file:

@@ -33,6 +33,17 @@ class Turn:
             finally:
                 fcntl.flock(file, fcntl.LOCK_UN)
 
+    def close(self) -> None:
+        """Give the file back, unless one of our threads holds the lock just now."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+        finally:
+            self._lock.release()
+
     def _open(self) -> int:
         if self._file is None or self._pid != os.getpid():
             # The file of the parent process is its lock, not ours.

@@ -1,6 +1,7 @@
 """Helpers do tasks, and what goes wrong in one costs its task alone."""
 
 import os
+import resource
 import signal
 import threading
 import time
@@ -63,6 +64,23 @@ def test_a_task_is_done_elsewhere(pool):
     assert ImageFormat(**told["form"]) == FORM
     assert len(data) == FORM.array_bytes
     assert pid_of((told, data)) != os.getpid() & 0xFFF
+
+
+def test_a_worker_may_have_more_than_1024_files_open():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2048:
+        pytest.skip(f"this system allows no more than {hard} open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    pool = Pool(TOOLS, 1, Limits(memory=512 << 20, seconds=5))
+    try:
+        _, data = pool.run("decode", ARGUMENTS, b"please")
+        assert len(data) == FORM.array_bytes
+    finally:
+        pool.close()
+        for each in opened:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_inline_gives_the_same():
