@@ -3,7 +3,15 @@
 from .charset import DEFAULT_ENCODINGS
 from .edit import Modification, edit_file
 from .encode import little_endian
-from .errors import DicomError, LimitExceeded, NoSuchFrame, NotDicom, NotUnderstood, Truncated
+from .errors import (
+    DicomError,
+    FrameNotLocated,
+    LimitExceeded,
+    NoSuchFrame,
+    NotDicom,
+    NotUnderstood,
+    Truncated,
+)
 from .fallback import read_with_pydicom
 from .identifiers import OrthancIds, orthanc_ids
 from .instance import Limits, LocatedValue, ParsedInstance
@@ -23,6 +31,7 @@ __all__ = [
     "DicomError",
     "DicomReader",
     "FoundValue",
+    "FrameNotLocated",
     "JsonOptions",
     "LimitExceeded",
     "Limits",

@@ -27,4 +27,8 @@ class LimitExceeded(DicomError):
 
 
 class NoSuchFrame(DicomError, IndexError):
-    """A frame number outside of the pixel data, or frames that cannot be told apart."""
+    """A frame number outside of those that the data set tells of."""
+
+
+class FrameNotLocated(DicomError):
+    """A frame that should be there, but the pixel data is too short or cannot be divided."""

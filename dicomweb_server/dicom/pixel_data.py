@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from struct import Struct, error
 from typing import NamedTuple
 
-from .errors import DicomError, NoSuchFrame
+from .errors import DicomError, FrameNotLocated, NoSuchFrame
 
 _VERSION = 1
 _STEP = 256  # fragments between two marks
@@ -89,15 +89,18 @@ class PixelData:
         its neighbours, see `bit_offset`.
 
         Raises:
-            NoSuchFrame: there is no such frame, or the frames cannot be told apart.
+            NoSuchFrame: the data set tells of no such frame.
+            FrameNotLocated: it should be there, but is not, or frames cannot be told apart.
         """
+        if self.number_of_frames < 1:
+            raise FrameNotLocated("The pixel data has no frames: Number of Frames is 0.")
         if not 1 <= number <= self.number_of_frames:
             raise NoSuchFrame(
                 f"Frame {number} does not exist: the pixel data has frames 1 to "
                 f"{self.number_of_frames}."
             )
         if not self.frames_known:
-            raise NoSuchFrame(
+            raise FrameNotLocated(
                 f"Frame {number} cannot be located: "
                 + (
                     f"the {len(self.lengths)} fragments of the pixel data cannot be assigned to "
@@ -117,7 +120,7 @@ class PixelData:
         first = index * self.frame_bits // 8
         last = -(-(index + 1) * self.frame_bits // 8)
         if last > self.length:
-            raise NoSuchFrame(
+            raise FrameNotLocated(
                 f"Frame {index + 1} ends {last} bytes into pixel data that has {self.length} bytes."
             )
         return (ByteRange(self.offset + first, last - first),)

@@ -11,7 +11,7 @@ import orjson
 from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from dicomweb_server.dicom import DicomError
+from dicomweb_server.dicom import DicomError, NoSuchFrame
 from dicomweb_server.interfaces.index import IndexFull, IndexUnavailable
 from dicomweb_server.interfaces.state import StateError
 from dicomweb_server.interfaces.storage import StorageError, StorageFull
@@ -107,6 +107,7 @@ def register_error_handlers(app: Flask) -> None:
     handlers: tuple[tuple[type[Exception], Any], ...] = (
         (HttpError, lambda e: error_answer(e.status, e.details, e.headers)),
         (Ps318Error, lambda e: error_answer(e.status, e.details)),
+        (NoSuchFrame, lambda e: error_answer(404, str(e))),
         (
             DicomError,
             lambda e: error_answer(406, f"{e} The stored bytes can be had: transfer-syntax=*"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from flask import Response
 
-from dicomweb_server.dicom import DicomError, NoSuchFrame
+from dicomweb_server.dicom import DicomError
 from dicomweb_server.http.access import current_context
 from dicomweb_server.http.answers import bytes_answer, ranged_answer
 from dicomweb_server.http.conditions import not_modified
@@ -46,7 +46,7 @@ def single_picture(
     if cached is not None:
         return cached
     set_timeout()
-    data = rendered_frames(record, image, numbers, asked, state)
+    data = current_context().services.render.render(record, image, numbers, asked, state)
     return bytes_answer(data, media_type, etag)
 
 
@@ -62,26 +62,9 @@ def in_type(asked: Asked, media_type: str) -> Asked:
 
 
 def check_numbers(image: StoredImage, numbers: Sequence[int]) -> None:
-    """Raise `HttpError` (404) if a frame is not there."""
-    try:
-        for number in numbers:
-            image.pixels.frame(number)
-    except NoSuchFrame as error:
-        raise HttpError(404, str(error)) from error
-
-
-def rendered_frames(
-    record: InstanceRecord,
-    image: StoredImage,
-    numbers: Sequence[int],
-    asked: Asked,
-    state: InstanceRecord | None = None,
-) -> bytes:
-    """Frames as one file; raises `HttpError` (404) if one is not there, or `DicomError`."""
-    try:
-        return current_context().services.render.render(record, image, numbers, asked, state)
-    except NoSuchFrame as error:
-        raise HttpError(404, str(error)) from error
+    """Raise `NoSuchFrame` or `FrameNotLocated` if a frame is not there."""
+    for number in numbers:
+        image.pixels.frame(number)
 
 
 def presentable_answer(record: InstanceRecord, chosen: Presentable) -> Response:

@@ -79,7 +79,7 @@ class StoredImage:
     def frame_count(self) -> int:
         """How many frames there are.
 
-        Raises `NoSuchFrame` if more are declared than there are, so that nobody counts to that.
+        Raises `FrameNotLocated` if more are declared than there are: nobody counts to that.
         """
         count = self.pixels.number_of_frames
         self.pixels.frame(count)
@@ -163,7 +163,7 @@ class FrameService:
     def stored(self, image: StoredImage, number: int) -> bytes:
         """The bytes of a frame, counted from 1: one read of the file for each of its fragments.
 
-        Raises `NoSuchFrame`.
+        Raises `NoSuchFrame` or `FrameNotLocated`, as all that take a number.
         """
         data = b"".join(self._raw(image, number))
         if not image.is_native:
@@ -199,7 +199,7 @@ class FrameService:
             yield from blobs.stream_range(image.read, part.offset, part.length)
 
     def stored_size(self, image: StoredImage, number: int) -> int:
-        """Bytes of `stored`; raises `NoSuchFrame`."""
+        """Bytes of `stored`."""
         if image.is_native:
             image.pixels.frame(number)
             return -(-image.pixels.frame_bits // 8)
@@ -258,7 +258,7 @@ class FrameService:
 
         Raises:
             NoSuchFrame: there is no such frame.
-            DicomError: it cannot be decoded or encoded.
+            DicomError: it cannot be located, decoded or encoded.
         """
         if syntax == image.delivered_as:
             return self.stored(image, number)

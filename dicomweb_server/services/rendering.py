@@ -23,7 +23,8 @@ from dicomweb_server.services.frames import FrameService, StoredImage
 
 MOST_FRAMES = 1000
 """Frames of one animation."""
-_MOST_TOGETHER = 256 << 20
+MOST_TOGETHER = 256 << 20
+"""Bytes of its frames as they are stored, and pixels of all of them as they are shown."""
 _BESIDE = 2
 """Instances at either side of the middle one of a series that may stand for it too."""
 _MOST_TRIES = 8
@@ -100,7 +101,7 @@ class RenderService:
 
         Raises:
             NoSuchFrame: there is no such frame.
-            DicomError: they cannot be shown.
+            DicomError: they cannot be located or shown.
         """
         for number in numbers:
             image.pixels.frame(number)
@@ -130,7 +131,7 @@ class RenderService:
             )
         source = self._frames.source(image)
         if len(numbers) > 1:
-            self._check(image, numbers)
+            self._check(image, numbers, asked.view)
         paths = list(dict.fromkeys(bulk_values(image.attributes)))
         load = self._load(record)
         arguments = _arguments(source, numbers, asked) | {
@@ -157,12 +158,17 @@ class RenderService:
             raise DicomError("The presentation state is not there any more.")
         return details.header
 
-    def _check(self, image: StoredImage, numbers: Sequence[int]) -> None:
+    def _check(self, image: StoredImage, numbers: Sequence[int], view: View) -> None:
         size = sum(self._frames.stored_size(image, number) for number in numbers)
-        if len(numbers) > MOST_FRAMES or size > _MOST_TOGETHER:
+        width, height = image.form.columns, image.form.rows
+        if view.viewport is not None:
+            width, height = view.viewport.width or width, view.viewport.height or height
+        pixels = len(numbers) * width * height
+        if len(numbers) > MOST_FRAMES or size > MOST_TOGETHER or pixels > MOST_TOGETHER:
             raise DicomError(
-                f"An animation of {len(numbers)} frames and {size >> 20} MiB is too long; possible "
-                f"are {MOST_FRAMES} frames and {_MOST_TOGETHER >> 20} MiB."
+                f"An animation of {len(numbers)} frames of {width} x {height} pixels, which are "
+                f"stored in {size >> 20} MiB, is too long; possible are {MOST_FRAMES} frames, "
+                f"{MOST_TOGETHER >> 20} MiB and {MOST_TOGETHER} pixels in all."
             )
 
     def icon(self, label: str, asked: Asked) -> bytes:

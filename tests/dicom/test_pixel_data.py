@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.encaps import generate_frames
 
-from dicomweb_server.dicom import ByteRange, DicomError, NoSuchFrame, PixelData
+from dicomweb_server.dicom import ByteRange, DicomError, FrameNotLocated, NoSuchFrame, PixelData
 
 from .helpers import (
     IDENTITY,
@@ -132,7 +132,7 @@ def test_many_fragments(count):
 def test_frames_that_cannot_be_told_apart():
     _, instance = encapsulated([b"aa", b"bb", b"cc"], 2)
     assert not instance.pixel_data.frames_known
-    with pytest.raises(NoSuchFrame, match=r"3 fragments .* 2 frames"):
+    with pytest.raises(FrameNotLocated, match=r"3 fragments .* 2 frames"):
         instance.pixel_data.frame(1)
     _, video = encapsulated([b"aa", b"bb"], 2, syntax="1.2.840.10008.1.2.4.102")
     assert not video.pixel_data.frames_known
@@ -220,12 +220,12 @@ def test_missing_size_is_no_error_until_a_frame_is_asked_for():
     data = write(small_data_set(PixelData=bytes(20), BitsAllocated=8))
     pixel_data = parse(data).pixel_data
     assert not pixel_data.frames_known
-    with pytest.raises(NoSuchFrame, match="Rows"):
+    with pytest.raises(FrameNotLocated, match="Rows"):
         pixel_data.frame(1)
     data, _ = native(2, 8)
     pixel_data = parse(data.replace(b"IS\x02\x002 ", b"IS\x02\x009 ")).pixel_data
     assert pixel_data.frame(2)
-    with pytest.raises(NoSuchFrame, match="135 bytes into"):
+    with pytest.raises(FrameNotLocated, match="135 bytes into"):
         pixel_data.frame(9)
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 from pydicom.data import get_testdata_file
-from pydicom.encaps import encapsulate
 
 from dicomweb_server.config import ConfigError
 from dicomweb_server.testing.apps import temporary_app
@@ -15,9 +14,7 @@ from dicomweb_server.testing.dicom import (
     make_dataset,
     make_instance,
     make_picture,
-    new_uid,
     path_of,
-    read,
     split_multipart,
     uids_of,
     write_dataset,
@@ -188,83 +185,17 @@ def test_a_multi_frame_image_is_an_animation_parts_or_its_first_frame(client):
     assert client.get(f"{path}/frames/1,2/thumbnail").status_code == 400
 
 
-def test_a_study_is_shown_by_the_middle_of_its_longest_series(client):
-    study = {"StudyInstanceUID": new_uid()}
-    series = [
-        [
-            grey(
-                StudyInstanceUID=study["StudyInstanceUID"],
-                SeriesInstanceUID=uid,
-                InstanceNumber=number,
-                Modality=modality,
-                WindowCenter=number,
-                WindowWidth=100,
-            )
-            for number in range(1, count + 1)
-        ]
-        for uid, count, modality in (
-            (new_uid(), 2, "CT"),
-            (new_uid(), 3, "CT"),
-            (new_uid(), 5, "SEG"),
-        )
-    ]
-    client.stored(*(file for files in series for file in files))
-    middle = series[1][1]
-    path, of_series, _ = uids_of(middle)
-    expected = client.get(f"/{path_of(middle)}/rendered").data
-    assert client.get(f"/studies/{path}/rendered").data == expected
-    assert client.get(f"/studies/{path}/series/{of_series}/rendered").data == expected
-    thumbnail = client.get(f"/studies/{path}/thumbnail")
-    assert thumbnail.data == client.get(f"/{path_of(middle)}/thumbnail").data
-    answer = client.get(f"/studies/{path}/rendered", MANY)
-    assert len(split_multipart(answer.data, answer.content_type)) == 10
-
-
-def test_a_damaged_instance_does_not_stand_for_its_series(client):
-    uids = {"StudyInstanceUID": new_uid(), "SeriesInstanceUID": new_uid()}
-    files = [
-        grey(**uids, InstanceNumber=number, WindowCenter=100 * number, WindowWidth=100)
-        for number in range(1, 8)
-    ]
-    middle, beside = files[3], files[2]
-    damage = read(middle)
-    damage.PixelData = encapsulate([b"\xff\xd8 nothing more"])
-    client.stored(*files[:3], write_dataset(damage, JPEG_LS), *files[4:])
-    refused = client.get(f"/{path_of(middle)}/rendered")
-    assert refused.status_code == 406
-    study, series, _ = uids_of(middle)
-    for below in ("rendered", "thumbnail"):
-        expected = client.get(f"/{path_of(beside)}/{below}").data
-        for path in (f"/studies/{study}", f"/studies/{study}/series/{series}"):
-            answer = client.get(f"{path}/{below}")
-            assert (answer.status_code, answer.data) == (200, expected)
-            again = client.get(f"{path}/{below}", If_None_Match=answer.headers["ETag"])
-            assert again.status_code == 304
-
-
-def test_pictures_are_tried_a_few_times_only(client):
-    uids = {"StudyInstanceUID": new_uid(), "SeriesInstanceUID": new_uid()}
-    damage = read(grey(**uids))
-    damage.PixelData = encapsulate([b"\xff\xd8 nothing more"])
-    for number in range(20):
-        damage.SOPInstanceUID = damage.file_meta.MediaStorageSOPInstanceUID = new_uid()
-        damage.InstanceNumber = number
-        client.stored(write_dataset(damage, JPEG_LS))
-    for below in ("rendered", "thumbnail"):
-        answer = client.get(f"/studies/{uids['StudyInstanceUID']}/{below}")
-        assert answer.status_code == 406
-        assert "JPEG" in answer.json["Details"]
-
-
-def test_a_rendered_study_tells_how_many_instances_have_no_picture(client):
-    study = {"StudyInstanceUID": new_uid()}
-    client.stored(grey(**study), make_instance(**study), make_instance(**study), grey(**study))
-    answer = client.get(f"/studies/{study['StudyInstanceUID']}/rendered", MANY)
-    assert len(split_multipart(answer.data, answer.content_type)) == 2
-    assert "2 instances have no pictures" in answer.headers["Warning"]
-    nothing = make_instance()
-    client.stored(nothing)
-    assert client.get(f"/studies/{uids_of(nothing)[0]}/rendered", MANY).status_code == 406
+def test_an_animation_has_limits(client):
+    data = grey(5)
+    client.stored(data)
+    path = f"/{path_of(data)}/rendered"
+    assert client.get(f"{path}?viewport=100,100", "image/gif").status_code == 200
+    answer = client.get(f"{path}?viewport=8000,8000", "image/gif")
+    assert answer.status_code == 406
+    assert "5 frames of 8000 x 8000 pixels" in answer.json["Details"]
+    listed = ",".join("1" for _ in range(1001))
+    answer = client.get(f"/{path_of(data)}/frames/{listed}/rendered", "image/gif")
+    assert "1000 frames" in answer.json["Details"]
 
 
 def test_thumbnails_are_small_and_keep_the_proportions(client):
