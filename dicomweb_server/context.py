@@ -119,6 +119,7 @@ class ServerContext:
 
     def close(self) -> None:
         """Release what the providers hold."""
+        self.services.housekeeper.stop()
         self.services.frames.runner.close()
         for provider in self.providers.all():
             provider.close()

@@ -19,6 +19,7 @@ from flask import Flask
 
 from dicomweb_server.config import Config, ConfigError
 from dicomweb_server.context import ServerContext
+from dicomweb_server.http.access import CONTEXT_KEY
 from dicomweb_server.interfaces.index import IndexFailure
 from dicomweb_server.interfaces.state import StateError
 from dicomweb_server.interfaces.storage import StorageError
@@ -104,7 +105,7 @@ def start_application(beside: Path, instead: Mapping[str, Any] = {}) -> Flask:
     with _starting():
         _log_the_start(beside)
         app = create_app(beside=beside, instead=instead)
-    context: ServerContext = app.extensions["dicomweb_server"]
+    context: ServerContext = app.extensions[CONTEXT_KEY]
     plugins = context.extensions.manager.get_plugins()
     packages = [getattr(plugin, "__name__", "dicomweb_server") for plugin in plugins]
     configure_logging(context.config[LOG_LEVEL], packages, context.config[LOG_FORMAT])
@@ -193,6 +194,12 @@ def _tls_settings(config: Config) -> dict[str, Any]:
     return {"certfile": encrypted.certificate, "ssl_context": ssl_context}
 
 
+def _begin_housekeeping(worker: Any) -> None:
+    """Threads do not survive the fork: each worker begins its own."""
+    context: ServerContext = worker.wsgi.extensions[CONTEXT_KEY]
+    context.services.housekeeper.start()
+
+
 def settings_for(config: Config) -> dict[str, Any]:
     """gunicorn's settings for a checked configuration."""
     return _tls_settings(config) | {
@@ -218,4 +225,5 @@ def settings_for(config: Config) -> dict[str, Any]:
         "forwarder_headers": "",
         # Loaded once, before the fork: workers share the memory of the code.
         "preload_app": True,
+        "post_worker_init": _begin_housekeeping,
     }

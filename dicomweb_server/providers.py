@@ -282,7 +282,7 @@ def build_context(extensions: Extensions, config: Config) -> ServerContext:
         dictionary = TagDictionary(config[DICTIONARY], config[DEFAULT_PRIVATE_CREATOR])
     except ValueError as error:
         raise ConfigError(f"Dictionary: {error}") from error
-    derived = pixels.frame_cache(config)
+    derived = pixels.frame_cache(config, providers.index)
     storages = Storages(providers.storages, providers.default_storage, derived)
     tools = Toolbox(providers.codecs, providers.renderers)
     services = Services.build(

@@ -17,7 +17,7 @@ from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
-from dicomweb_server.http.errors import BrokenBody
+from dicomweb_server.http.errors import FORESEEN, BrokenBody
 from dicomweb_server.http.silence import limit_silence
 from dicomweb_server.web.connections import Farewells, JsonErrors
 from dicomweb_server.web.sending import JoinedResponse
@@ -140,11 +140,14 @@ class LingeringThreadWorker(ThreadWorker):  # type: ignore[misc]
             return not answer.should_close()
         except OSError:
             raise
-        except (Exception, SystemExit):
+        except (Exception, SystemExit) as error:
             if answer is None or not answer.headers_sent:
                 raise
             # A second answer within the first would not be understood.
-            self.log.exception("Error handling request")
+            if isinstance(error, FORESEEN):
+                self.log.error("%s %s was broken off: %s", req.method, req.path, error)
+            else:
+                self.log.exception("Error handling request")
             util.close_graceful(conn.sock)
             raise StopIteration from None
         finally:

@@ -27,7 +27,9 @@ from dicomweb_server.reference_options import (
 )
 from dicomweb_server.services import limits, main_tags, pixels
 from dicomweb_server.services.bulk import BulkService
+from dicomweb_server.services.folders import cache_folder
 from dicomweb_server.services.frames import FrameService
+from dicomweb_server.services.housekeeping import SWEEP_SECONDS, Housekeeper
 from dicomweb_server.services.ingest import IngestService
 from dicomweb_server.services.limits import Room
 from dicomweb_server.services.main_tags import EXTRA_MAIN_DICOM_TAGS
@@ -41,12 +43,7 @@ from dicomweb_server.services.retrieve import RetrieveService
 from dicomweb_server.services.search import SearchLimits, SearchService
 from dicomweb_server.services.storages import Storages
 from dicomweb_server.services.transcoding import Transcoder
-from dicomweb_server.settings import (
-    INDEX_DIRECTORY,
-    SERIES_METADATA,
-    STORAGE_DIRECTORY,
-    STUDIES_METADATA,
-)
+from dicomweb_server.settings import SERIES_METADATA, STUDIES_METADATA
 
 DECIMAL_STRINGS = Option(
     "DicomJsonDecimalStrings",
@@ -100,6 +97,7 @@ OPTIONS = (
     HEADER_DEPTH,
     *limits.OPTIONS,
     *pixels.OPTIONS,
+    SWEEP_SECONDS,
 )
 
 
@@ -119,6 +117,7 @@ class Services:
     transcoder: Transcoder
     render: RenderService
     presentable: PresentableService
+    housekeeper: Housekeeper
 
     @classmethod
     def build(
@@ -136,7 +135,16 @@ class Services:
         """The use cases as the configuration wants them."""
         transcoder = Transcoder(frames, dictionary)
         bulk = BulkService(index, storages, dictionary)
-        removal = RemovalService(index, storages)
+        metadata = MetadataService(
+            index,
+            modes,
+            studies=config[STUDIES_METADATA],
+            series=config[SERIES_METADATA],
+            options=_json_options(config),
+            load=bulk.load,
+            cache=_cache(config, index),
+        )
+        removal = RemovalService(index, storages, metadata.forget)
         protection = ProtectionService(index, state)
         return cls(
             storages=storages,
@@ -155,15 +163,7 @@ class Services:
                 _search_limits(config),
                 main_tags.main_tags(config[EXTRA_MAIN_DICOM_TAGS], dictionary).all,
             ),
-            metadata=MetadataService(
-                index,
-                modes,
-                studies=config[STUDIES_METADATA],
-                series=config[SERIES_METADATA],
-                options=_json_options(config),
-                load=bulk.load,
-                cache=_cache(config),
-            ),
+            metadata=metadata,
             retrieve=RetrieveService(
                 *(index, storages, dictionary, frames, transcoder),
                 ahead=config[pixels.AHEAD] << 20,
@@ -184,6 +184,11 @@ class Services:
                 font=pixels.annotation_font(config),
             ),
             presentable=PresentableService(index, frames, bulk),
+            housekeeper=Housekeeper(
+                cache_folder(config),
+                (metadata.sweep, frames.sweep),
+                config[SWEEP_SECONDS],
+            ),
         )
 
 
@@ -216,8 +221,7 @@ def _search_limits(config: Config) -> SearchLimits:
     )
 
 
-def _cache(config: Config) -> AnswerCache | None:
+def _cache(config: Config, index: Index) -> AnswerCache | None:
     if not config[METADATA_CACHE]:
         return None
-    folder = config.path(config[INDEX_DIRECTORY] or config[STORAGE_DIRECTORY])
-    return AnswerCache(folder / "cache" / "metadata", config[CACHE_SIZE] << 20)
+    return AnswerCache(cache_folder(config) / "metadata", config[CACHE_SIZE] << 20, index)

@@ -2,6 +2,9 @@
 
 Each instance has a folder, named after its blob: bytes under a key never change, so nothing here
 is ever stale. Who makes a file holds a lock, so that nobody makes it at the same time.
+
+Who deletes an instance deletes its folder too. What is written just then, or lies on another node,
+is found by asking the index: after each write, and in a sweep.
 """
 
 from __future__ import annotations
@@ -11,15 +14,15 @@ import fcntl
 import hashlib
 import logging
 import os
-import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from dicomweb_server.config import Option, whole
-from dicomweb_server.interfaces.index import BlobRef
-from dicomweb_server.services.folders import trim
+from dicomweb_server.interfaces.index import BlobRef, IndexFailure
+from dicomweb_server.services.folders import open_for, owned, remove, trim
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +35,18 @@ CACHE_SIZE = Option(
 _LOCKS = 256
 _PATIENCE = 60.0
 _POLL = 0.002
+_PAGE = 200
+
+Knows = Callable[[Sequence[BlobRef]], Collection[BlobRef]]
+"""`Index.knows`."""
 
 
 class DerivedCache:
     """Small files below one folder, up to a number of bytes."""
 
-    def __init__(self, folder: Path, maximum: int) -> None:
+    def __init__(self, folder: Path, maximum: int, knows: Knows) -> None:
         self._folder = folder
+        self._knows = knows
         self._maximum = maximum
         self._locks = folder.with_name(f"{folder.name}.locks")
         self._written = maximum  # so that the first write looks at what is there
@@ -58,21 +66,34 @@ class DerivedCache:
                 return path.read_bytes()
             made = make()
             try:
-                self._write(path, made)
+                self._write(ref, path, made)
             except OSError as error:
                 log.warning("the frame cache %s cannot be written: %s", self._folder, error)
+            with contextlib.suppress(IndexFailure):  # then a sweep finds it
+                if not self._knows([ref]):
+                    self.forget(ref)
             return made
 
     def forget(self, ref: BlobRef) -> None:
         """Delete everything of an instance."""
-        shutil.rmtree(self._of(ref), ignore_errors=True)
+        remove(self._of(ref))
+
+    def sweep(self) -> None:
+        """Delete everything of instances that the index does not know any more."""
+        folders = owned(self._folder)
+        while page := list(islice(folders, _PAGE)):
+            refs = {folder: BlobRef(*owner.split("\0")) for folder, owner in page if "\0" in owner}
+            known = self._knows(list(refs.values()))
+            for folder, _ in page:
+                if refs.get(folder) not in known:
+                    remove(folder)
 
     def _of(self, ref: BlobRef) -> Path:
         digest = hashlib.sha256(f"{ref.storage}\0{ref.key}".encode()).hexdigest()
         return self._folder / digest[:2] / digest[2:34]
 
-    def _write(self, path: Path, data: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def _write(self, ref: BlobRef, path: Path, data: bytes) -> None:
+        open_for(path.parent, f"{ref.storage}\0{ref.key}")
         unique = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
         try:
             unique.write_bytes(data)

@@ -243,6 +243,10 @@ class FrameService:
         """What is made from an image, from the cache if it is there; `name` tells all of it."""
         return make() if image.blob is None else self._cache.get(image.blob, name, make)
 
+    def sweep(self) -> None:
+        """Forget what was made from images that are gone."""
+        self._cache.sweep()
+
     def source(self, image: StoredImage) -> Source:
         """How the bytes of `stored` are to be understood; raises `DicomError` for bombs."""
         form = image.form

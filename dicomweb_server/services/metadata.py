@@ -2,7 +2,8 @@
 
 The answer for a study or series is written to a file of the cache, plain and compressed, under a
 name that holds the index's version of the resource. The index is asked for that version with
-every request, so a change by any process is seen at once and an old file is never sent.
+every request, so a change by any process is seen at once and an old file is never sent. Old files
+go with the next request, with a deletion, and in a sweep.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from pathlib import Path
 import orjson
 
 from dicomweb_server.dicom import JsonOptions, render
-from dicomweb_server.interfaces.auth import Scope
+from dicomweb_server.interfaces.auth import EVERYTHING, Scope
 from dicomweb_server.interfaces.index import Index, InstanceRecord
 from dicomweb_server.interfaces.metadata import MetadataMode
 from dicomweb_server.ps318.attributes import creators_of
 from dicomweb_server.ps318.paths import Resource
-from dicomweb_server.services.folders import trim
+from dicomweb_server.services.folders import open_for, owned, remove, subfolders, trim
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +138,16 @@ class MetadataService:
             separator = b","
         yield b"[]" if separator == b"[" else b"]"
 
+    def forget(self, study: str | None) -> None:
+        """Delete the files of a study that was deleted, or of which something was."""
+        if self._cache is not None:
+            self._cache.forget(study)
+
+    def sweep(self) -> None:
+        """Delete the files of what is gone or has changed."""
+        if self._cache is not None:
+            self._cache.sweep()
+
     def file(self, version: Version, *, compressed: bool) -> Path | None:
         """A file that holds the JSON array; None when it cannot or should not be kept."""
         if self._cache is None or version.resource.instance is not None or version.fields:
@@ -152,9 +163,10 @@ def _restricted(text: bytes, fields: Sequence[str]) -> bytes:
 class AnswerCache:
     """Files with assembled answers below one folder, up to a number of bytes."""
 
-    def __init__(self, folder: Path, maximum: int) -> None:
+    def __init__(self, folder: Path, maximum: int, index: Index) -> None:
         self._folder = folder
         self._maximum = maximum
+        self._index = index
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
         self._written = 0
@@ -173,18 +185,50 @@ class AnswerCache:
                 return path
             if not self._make_room(stem, version):
                 return None
+            resource = version.resource
             try:
+                open_for(stem[0], f"{resource.study}\0{resource.series or ''}")
                 self._write(path.with_name(name.removesuffix(".gz")), pieces())
             except OSError as error:
                 log.warning("the metadata cache %s cannot be written: %s", self._folder, error)
                 return None
+            # A deletion meanwhile has looked for files before this one was there.
+            if self._index.version(resource, version.scope) is None:
+                self.forget(resource.study)
         return path if path.exists() else None
+
+    def forget(self, study: str | None) -> None:
+        """Delete what was made of a study."""
+        remove(self._of_study(study))
+
+    def sweep(self) -> None:
+        """Delete what was made of versions that are not the newest, and of what is gone."""
+        for above in subfolders(self._folder):
+            for folder, owner in owned(above):
+                study, _, series = owner.partition("\0")
+                if study:
+                    self._drop_stale(folder, Resource(study, series or None))
+                else:
+                    remove(folder)
+
+    def _drop_stale(self, folder: Path, resource: Resource) -> None:
+        version = self._index.version(resource, EVERYTHING)
+        if version is None:
+            remove(folder)
+            return
+        # Those for who sees a part of the resource go too: they are made again.
+        for path in folder.glob("*.json*"):
+            if not path.name.startswith(_short(version)):
+                path.unlink(missing_ok=True)
+
+    def _of_study(self, study: str | None) -> Path:
+        named = hashlib.sha256(str(study).encode()).hexdigest()[:24]
+        return self._folder / named[:2] / named
 
     def _stem(self, version: Version) -> tuple[Path, str]:
         """The folder of a resource's files, and how their names begin for its version."""
         resource = hashlib.sha256(version.resource.path.encode()).hexdigest()[:24]
-        current = hashlib.sha256(version.index_version.encode()).hexdigest()[:12]
-        return self._folder / resource[:2] / resource, current
+        return self._of_study(version.resource.study) / resource, _short(version.index_version)
 
     @contextlib.contextmanager
     def _single_flight(self, name: str) -> Iterator[None]:
@@ -211,7 +255,6 @@ class AnswerCache:
         return kept < _VARIANTS
 
     def _write(self, path: Path, pieces: Iterator[bytes]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         unique = uuid.uuid4().hex
         plain, packed = (path.with_name(f"{path.name}{end}.{unique}") for end in ("", ".gz"))
         try:
@@ -234,6 +277,10 @@ class AnswerCache:
         self._written += 1
         if self._written % _TRIM_EVERY == 1 or size > self._maximum // 4:
             trim(self._folder, self._maximum)
+
+
+def _short(version: str) -> str:
+    return hashlib.sha256(version.encode()).hexdigest()[:12]
 
 
 def compressed_pieces(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -10,9 +10,9 @@ from dicomweb_server.interfaces.index import Index
 from dicomweb_server.isolation import Inline, Limits, Pool, Runner, Toolbox
 from dicomweb_server.reference_options import LOSSY_QUALITY
 from dicomweb_server.services.derived import CACHE_SIZE, DerivedCache
+from dicomweb_server.services.folders import cache_folder
 from dicomweb_server.services.frames import FrameLimits, FrameService
 from dicomweb_server.services.storages import Storages
-from dicomweb_server.settings import INDEX_DIRECTORY, STORAGE_DIRECTORY
 
 PROCESSES = Option(
     "CodecProcesses",
@@ -96,10 +96,9 @@ def annotation_font(config: Config) -> str:
     return str(path)
 
 
-def frame_cache(config: Config) -> DerivedCache:
+def frame_cache(config: Config, index: Index) -> DerivedCache:
     """The cache of what is made from frames."""
-    folder = config.path(config[INDEX_DIRECTORY] or config[STORAGE_DIRECTORY])
-    return DerivedCache(folder / "cache" / "frames", config[CACHE_SIZE] << 20)
+    return DerivedCache(cache_folder(config) / "frames", config[CACHE_SIZE] << 20, index.knows)
 
 
 def runner(config: Config, tools: Toolbox, values: Mapping[str, Any]) -> Runner:
@@ -115,5 +114,5 @@ def frames(
 ) -> FrameService:
     """The service of frames."""
     limits = FrameLimits(config[FRAME_SIZE] << 20, config[LOSSY_QUALITY])
-    cache = storages.derived or frame_cache(config)
+    cache = storages.derived or frame_cache(config, index)
     return FrameService(index, storages, tools, runner(config, tools, values), cache, limits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dicomweb_server.interfaces.auth import Scope
@@ -29,10 +29,15 @@ class RemovalService:
 
     index: Index
     storages: Storages
+    forget_study: Callable[[str | None], None]
+    """Deletes what is kept of the metadata of a study."""
 
     def delete(self, resource: Resource, scope: Scope) -> Removed:
         """What became of a resource; bytes that cannot be unlinked now are found by `check`."""
-        return self._forget(self.index.delete(resource, scope))
+        removed = self._forget(self.index.delete(resource, scope))
+        if removed.instances:
+            self.forget_study(resource.study)
+        return removed
 
     def delete_patient(self, record: PatientRecord) -> Removed:
         """What became of a patient; nothing when something of it changed meanwhile."""

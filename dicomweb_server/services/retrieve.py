@@ -149,7 +149,8 @@ class RetrieveService:
         if delivery.as_stored:
             return delivery, blobs.stream(self.storages, record)
         try:
-            return self._converted(delivery)
+            made, pieces = self._converted(delivery)
+            return made, _named(delivery, pieces)
         except DicomError as error:
             if delivery.strict:
                 raise _refusal(delivery, error) from error
@@ -189,6 +190,14 @@ class RetrieveService:
         pixels = image.pixels if image is not None else None
         content = convert(read, record.size, stored, target, pixels, dictionary=self.dictionary)
         return replace(delivery, target=target), made_ahead(content, _BEGINNING)
+
+
+def _named(delivery: Delivery, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same; what breaks them off later tells the instance too."""
+    try:
+        yield from pieces
+    except DicomError as error:
+        raise _refusal(delivery, error) from error
 
 
 def _refusal(delivery: Delivery, error: DicomError) -> DicomError:

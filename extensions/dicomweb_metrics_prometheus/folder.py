@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _PREFIX = "dicomweb-metrics-"
+_LOCK = "in-use"
+_GRACE_SECONDS = 3600
+"""A folder without a lock may be one that somebody is just making."""
 
 
 def use_folder() -> Path:
@@ -24,7 +29,9 @@ def use_folder() -> Path:
         folder = Path(named)
         folder.mkdir(parents=True, exist_ok=True)
     else:
+        _remove_abandoned(Path(tempfile.gettempdir()))
         folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+        _hold(folder)
         os.environ[VARIABLE] = str(folder)
         atexit.register(_remove, folder, os.getpid())
     _forget_dead(folder, everything=True)
@@ -34,6 +41,42 @@ def use_folder() -> Path:
 def _is_of_another(named: str) -> bool:
     name = Path(named).name
     return name.startswith(_PREFIX) and not name.startswith(f"{_PREFIX}{os.getpid()}-")
+
+
+def _hold(folder: Path) -> None:
+    """Lock a folder for as long as this process or one that it forks lives.
+
+    Not the process ID in its name: that may be somebody else's by now, or of another container.
+    """
+    made = folder / f"{_LOCK}.made"
+    file = os.open(made, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(file, fcntl.LOCK_EX)  # closed by the system
+    made.rename(folder / _LOCK)  # nobody sees it unlocked
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the folders of servers that were killed."""
+    for folder in parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if _is_abandoned(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_abandoned(folder: Path) -> bool:
+    status = folder.lstat()
+    if status.st_uid != os.getuid():
+        return False
+    try:
+        file = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return status.st_mtime < time.time() - _GRACE_SECONDS
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(file)
+    return True
 
 
 def _remove(folder: Path, owner: int) -> None:

@@ -14,8 +14,18 @@ from dicomweb_client import DICOMwebClient
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from dicomweb_server.testing.dicom import EXPLICIT, read, uids_of
+from dicomweb_server.testing.dicom import (
+    EXPLICIT,
+    make_picture,
+    multipart_body,
+    path_of,
+    read,
+    uids_of,
+)
+from dicomweb_server.testing.frames import make_format, make_image
+from dicomweb_server.testing.server import RunningServer
 
+JPEG_LS = "1.2.840.10008.1.2.4.80"
 JPEG_2000 = "1.2.840.10008.1.2.4.91"
 OCTETS = "application/octet-stream"
 
@@ -119,3 +129,30 @@ def test_helpers_may_die_and_none_outlives_the_server(server, stored):
     while processes(pid) and time.monotonic() < end:
         time.sleep(0.05)
     assert processes(pid) == {}
+
+
+def test_what_is_broken_off_is_one_line_of_the_log(tmp_path):
+    shape = {"rows": 1024, "columns": 1024}
+    data = make_picture([make_image(make_format(16, **shape)) for _ in range(6)])
+    with RunningServer({"TranscodingAheadMB": 1}, folder=tmp_path, workers=1) as server:
+        url = f"{server.origin}/dicom-web"
+
+        def store(file):
+            body, content_type = multipart_body([file])
+            headers = {"Content-Type": content_type}
+            assert httpx.post(f"{url}/studies", content=body, headers=headers).status_code == 200
+
+        def get(syntax):
+            accept = f"application/dicom; transfer-syntax={syntax}"
+            return httpx.get(f"{url}/{path_of(data)}", headers={"Accept": accept}, timeout=60)
+
+        store(data)
+        packed = get(JPEG_LS).content
+        assert httpx.delete(f"{url}/{path_of(data)}").status_code == 204
+        end = packed.rindex(b"\xff\xd9")
+        store(packed[:end] + b"\0\0" + packed[end + 2 :])
+        with pytest.raises(httpx.RemoteProtocolError):
+            get(EXPLICIT)
+        (line,) = [each for each in server.log.splitlines() if "broken off" in each]
+        assert read(data).SOPInstanceUID in line
+        assert "Traceback" not in server.log

@@ -2,8 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -238,3 +241,42 @@ def test_all_processes_are_counted_whichever_is_asked(tmp_path):
         now = samples(httpx.get(f"{server.origin}/metrics").text)
         assert now[key("dicomweb_instances_received_total", outcome="stored")] == 40
         assert now[key("dicomweb_http_requests_in_flight")] == 1
+
+
+COUNTING = """
+import os, sys, time
+from dicomweb_metrics_prometheus.folder import use_folder
+print(use_folder(), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_folders_of_servers_that_were_killed_are_removed(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if "PROMETHEUS" not in name}
+    environment["TMPDIR"] = str(tmp_path)
+
+    def start():
+        process = subprocess.Popen(
+            [sys.executable, "-c", COUNTING],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        return process, Path(process.stdout.readline().strip())
+
+    killed, abandoned = start()
+    living, used = start()
+    being_made = tmp_path / "dicomweb-metrics-1-made"
+    being_made.mkdir()
+    killed.kill()
+    killed.communicate()
+    assert abandoned.exists()
+    last, own = start()
+    assert not abandoned.exists()
+    assert all(each.exists() for each in (used, own, being_made))
+    for process in (living, last):
+        process.communicate("")
+        assert process.returncode == 0
+    assert not used.exists()
+    assert not own.exists()

@@ -298,7 +298,7 @@ def test_damage_deep_inside_shows_in_the_status(client_with, multipart):
     assert (parts(answer) if multipart else [answer.data]) == [data]
     bounded = client_with(TranscodingAheadMB=4)
     bounded.stored(data)
-    with pytest.raises(DicomError):
+    with pytest.raises(DicomError, match=read(data).SOPInstanceUID):
         bounded.get(f"/{path_of(data)}", f"{kind}; transfer-syntax={EXPLICIT}").get_data()
 
 
