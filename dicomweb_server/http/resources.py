@@ -46,8 +46,7 @@ def tag_of_version(resource: Resource, *how: str) -> str | None:
     It is to be asked for before the resource is read: what is newer than its tag does no harm.
     """
     version = current_context().index.version(resource, g.scope)
-    # Which series of a study may be seen is not in the index's version.
-    return None if version is None else _digest(base(), repr(g.scope.series), *how, version)
+    return None if version is None else _digest(base(), *how, version)
 
 
 def _digest(*parts: str) -> str:

@@ -297,7 +297,9 @@ class Index(Provider, ABC):
     def version(self, resource: Resource, scope: Scope) -> str | None:
         """A text that changes whenever anything of the resource changes; None: nothing is there.
 
-        Never the same again, even after everything was deleted and stored anew.
+        Never the same again, even after everything was deleted and stored anew. It MUST differ
+        for who sees another part of the resource, and MUST stay when what is not seen changes,
+        if `scope.series` hides it.
         """
 
     @abstractmethod

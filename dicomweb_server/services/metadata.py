@@ -61,12 +61,11 @@ class Version:
     def digest(self, *more: str) -> str:
         """A short text that differs whenever an answer may differ.
 
-        Which studies are visible the index's version says already: it was asked within the scope,
-        and who may see nothing has none. All who may see the same share one answer. Only the
-        series of a study to which a scope is restricted are not in that version.
+        What is visible the index's version says already: it was asked within the scope, and who
+        may see nothing has none. All who may see the same share one answer.
         """
         parts: tuple[str, ...] = (self.index_version, self.base_url, self.mode)
-        parts += (repr(self.scope.series), *self.fields, *more)
+        parts += (*self.fields, *more)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -227,7 +226,9 @@ class AnswerCache:
 
     def _stem(self, version: Version) -> tuple[Path, str]:
         """The folder of a resource's files, and how their names begin for its version."""
-        resource = hashlib.sha256(version.resource.path.encode()).hexdigest()[:24]
+        # Who sees some series only has versions of their own.
+        seen = version.resource.path + "\0".join(("", *version.scope.series))
+        resource = hashlib.sha256(seen.encode()).hexdigest()[:24]
         return self._of_study(version.resource.study) / resource, _short(version.index_version)
 
     @contextlib.contextmanager

@@ -204,19 +204,29 @@ _INSTANCE_VERSION = (
     )
     .order_by(instances.c.id)
 )
+_PARTS_VERSION = (
+    select(series.c.id, series.c.revision)
+    .join_from(series, studies, series.c.study_row == studies.c.id)
+    .where(studies.c.study_uid == bindparam("study"))
+    .order_by(series.c.id)
+)
 _STUDY_SCOPED = Scoped(_STUDY_VERSION, QueryLevel.STUDY)
+_PARTS_SCOPED = Scoped(_PARTS_VERSION, QueryLevel.SERIES)
 _SERIES_SCOPED = Scoped(_SERIES_VERSION, QueryLevel.SERIES)
 _INSTANCE_SCOPED = Scoped(_INSTANCE_VERSION, QueryLevel.INSTANCE)
 
 
 def version(database: Database, resource: Resource, scope: Scope) -> str | None:
-    """Row keys and revisions of a resource, one pair for each patient that has it."""
+    """Row keys and revisions of a resource, one pair for each patient that has it.
+
+    Of a study of which some series are seen, those of these series: no other shows in it.
+    """
     if resource.instance is not None:
         statement = _INSTANCE_SCOPED
     elif resource.series is not None:
         statement = _SERIES_SCOPED
     else:
-        statement = _STUDY_SCOPED
+        statement = _PARTS_SCOPED if scope.series else _STUDY_SCOPED
     found = _fetch(database, statement, resource, scope)
     return "-".join(f"{row:x}.{revision:x}" for row, revision in found) or None
 

@@ -148,6 +148,25 @@ def test_a_link_may_be_to_one_series(archive, make, user):
     assert archive.get(f"/dicom-web/studies?OperatorsName=Op^1&link={token}").json == []
 
 
+@pytest.mark.parametrize("below", ["metadata", "bulkdata", "rendered", ""])
+def test_what_changes_in_other_series_changes_no_tag(archive, make, below):
+    token = make("admin", Series="1.1.2").json["Token"]
+    path = f"/dicom-web/studies/1.1/{below}".rstrip("/")
+    accept = {"rendered": 'multipart/related; type="image/jpeg"'}.get(below, "*/*")
+
+    def ask():
+        return archive.get(path, headers={"X-DICOMweb-Link": token, "Accept": accept})
+
+    before = ask()
+    hidden = archive.delete("/dicom-web/studies/1.1/series/1.1.1", **login("admin"))
+    assert hidden.status_code == 204
+    after = ask()
+    assert (after.status_code, after.headers.get("ETag")) == (
+        before.status_code,
+        before.headers.get("ETag"),
+    )
+
+
 @pytest.mark.parametrize("path", ["/patients", "/studies", "/series", "/instances"])
 def test_a_link_to_one_series_tells_nothing_of_others(archive, make, path):
     token = make("admin", Series="1.1.2").json["Token"]

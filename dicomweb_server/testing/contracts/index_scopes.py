@@ -198,6 +198,20 @@ class IndexScopes:
         assert len(archive.delete(Resource("1.2.1"), scope)) == 2
         assert archive.version(Resource("1.2.1", "1.2.1.1"), EVERYTHING)
 
+    def test_the_version_of_some_series_is_theirs_alone(self, archive: Index) -> None:
+        one = condition("StudyInstanceUID", "1.2.1", QueryLevel.STUDY, case_sensitive=True)
+        scope = EVERYTHING.narrowed((one,), ("1.2.1.2",))
+        study = Resource("1.2.1")
+        before = archive.version(study, scope)
+        assert before not in (None, archive.version(study, EVERYTHING))
+        for series, changes in (("1.2.1.1", False), ("1.2.1.3", False), ("1.2.1.2", True)):
+            data = make_instance(StudyInstanceUID="1.2.1", SeriesInstanceUID=series)
+            archive.add([new_instance(data)])
+            assert (archive.version(study, scope) != before) == changes
+        after = archive.version(study, scope)
+        assert archive.delete(Resource("1.2.1", "1.2.1.1"), EVERYTHING)
+        assert archive.version(study, scope) == after
+
     def test_a_study_without_the_visible_series_is_outside(self, archive: Index) -> None:
         one = condition("StudyInstanceUID", "1.2.1", QueryLevel.STUDY, case_sensitive=True)
         scope = EVERYTHING.narrowed((one,), ("1.2.2.1",))
