@@ -266,7 +266,11 @@ class Restoration:
             self._storages.of(BlobRef(alias, ""))
         for alias, store in self._storages.by_alias.items():
             for info in store.iterate():
-                if not self._folder.file(BlobRef(alias, info.key)).exists():
+                key = info.key.partition(".")[0]
+                if self._folder.file(BlobRef(alias, key)).exists():
+                    if not info.finished:  # an earlier attempt was interrupted
+                        store.delete(info.key)
+                else:
                     raise BackupError(
                         f"the storage {alias!r} is not empty: it holds {info.key}, which the "
                         f"backup does not have"

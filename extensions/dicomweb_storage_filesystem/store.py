@@ -35,7 +35,8 @@ from dicomweb_server.settings import STORAGE_DIRECTORY
 PATH = Option(
     "Path", "", "Folder of the files; empty: the folder instances in StorageDirectory.", text
 )
-_KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{32}(\.part)?")
+_KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{32}(\.part|\.adopted)?")
+"""With an ending: a file that is being written, or was when the process ended."""
 _FILES_PER_FOLDER = 1000
 _FLUSHERS = 8
 _MARK = ".dicomweb-storage"
@@ -280,7 +281,7 @@ class FileSystemStore(BlobStore):
                 with contextlib.suppress(FileNotFoundError):
                     status = path.stat()
                     modified = datetime.fromtimestamp(status.st_mtime, UTC)
-                    yield BlobInfo(key, status.st_size, modified, not key.endswith(".part"))
+                    yield BlobInfo(key, status.st_size, modified, "." not in key)
 
     def local_path(self, key: str) -> Path | None:
         return self._path(key)
@@ -297,6 +298,10 @@ class FileSystemStore(BlobStore):
             os.rename(part, target)
         except OSError as error:
             raise storage_error(error, f"copying {source} to {target}") from error
+        finally:
+            # To rename a link to where another link to the same file is does nothing.
+            with contextlib.suppress(OSError):
+                os.unlink(part)
 
     def check(self) -> None:
         self._require_mark()

@@ -226,6 +226,48 @@ def test_a_restoration_that_was_interrupted_goes_on(archive, other, monkeypatch)
     assert other.is_sound()
 
 
+def leave_links(archive, other, monkeypatch):
+    """Restore, and lose the process between making a link and giving it its name."""
+    archive.call("backup", str(archive.backup))
+
+    def killed(path, *_):
+        raise KeyboardInterrupt if os.path.exists(path) else FileNotFoundError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", killed)
+        patched.setattr(os, "unlink", killed)
+        assert other.call("restore", str(archive.backup)).exit_code == 1
+
+
+def test_nothing_is_left_of_a_restoration_that_was_killed(archive, other, monkeypatch):
+    leave_links(archive, other, monkeypatch)
+    assert any(path.suffix == ".adopted" for path in other.blobs())
+    assert other.call("restore", str(archive.backup)).exit_code == 0
+    assert not any(path.suffix for path in other.blobs())
+    assert other.is_sound()
+
+
+def test_a_restoration_that_goes_on_over_finished_files_leaves_nothing(archive, other):
+    archive.call("backup", str(archive.backup))
+    assert other.call("restore", str(archive.backup)).exit_code == 0
+    (other.folder / "data" / "index.sqlite").unlink()
+    assert other.call("restore", str(archive.backup)).exit_code == 0
+    assert not any(path.suffix for path in other.blobs())
+
+
+def test_what_an_older_restoration_left_is_found_and_removed(archive):
+    blob = min(archive.blobs())
+    left = blob.with_name(f"{blob.name}.adopted")
+    os.link(blob, left)
+    os.utime(left, (0, 0))
+    found = archive.call("check")
+    assert left.name in found.output
+    archive.call("check", "--repair")
+    assert not left.exists()
+    assert blob.exists()
+    assert archive.is_sound()
+
+
 def test_what_is_no_backup_is_left_alone(archive, other, tmp_path):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "a.txt").write_text("Dear")
