@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 
 class IndexFailure(Exception):
-    """The index cannot do what was asked, for now; the message is for an operator."""
+    """The index cannot do what was asked, for now; the message is for an operator.
+
+    `undone`: it is certain that nothing was written, and nothing will be; False where a write may
+    have gone through though its answer was lost.
+    """
+
+    undone: bool = False
 
 
 class IndexUnavailable(IndexFailure):

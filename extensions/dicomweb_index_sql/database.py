@@ -21,7 +21,7 @@ from dicomweb_index_sql.prepared import Cursor, Prepared, Row
 from dicomweb_index_sql.schema import counters
 from dicomweb_index_sql.sqlite import Sqlite
 from dicomweb_server.config import ConfigError
-from dicomweb_server.interfaces.index import IndexFull, IndexUnavailable
+from dicomweb_server.interfaces.index import IndexFailure, IndexFull, IndexUnavailable
 
 R = TypeVar("R")
 
@@ -242,26 +242,35 @@ class Database:
         stays true. `work` is run again when the database gave it up for another transaction, or
         when the connection broke before the commit.
         """
-        with self.translated():
-            for attempt in range(_TRIES - 1):
-                try:
-                    return self._transact(work, alone)
-                except _Lost:
-                    if attempt:
-                        raise
-                except Exception as error:
-                    if not self.kind.may_repeat(error):
-                        raise
-                    time.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311
-            return self._transact(work, alone)
+        doubt = _Doubt()
+        try:
+            with self.translated():
+                return self._repeated(work, alone, doubt)
+        except IndexFailure as failure:
+            failure.undone = not doubt.exists
+            raise
 
-    def _transact(self, work: Callable[[Connection], R], alone: bool) -> R:
+    def _repeated(self, work: Callable[[Connection], R], alone: bool, doubt: _Doubt) -> R:
+        for attempt in range(_TRIES - 1):
+            try:
+                return self._transact(work, alone, doubt)
+            except _Lost:
+                if attempt:
+                    raise
+            except Exception as error:
+                if not self.kind.may_repeat(error):
+                    raise
+                time.sleep(random.uniform(0, 0.02) * 2**attempt)  # noqa: S311
+        return self._transact(work, alone, doubt)
+
+    def _transact(self, work: Callable[[Connection], R], alone: bool, doubt: _Doubt) -> R:
         with self.kind.turn():
             session = self._take(writing=True)
             try:
                 ticket = self.kind.begin(session.cursor, alone=alone)
                 result = work(session.connection)
-                intact = self._commit(session, ticket)
+                doubt.exists = True
+                intact = self._commit(session, ticket, doubt)
             except BaseException as error:
                 self._failed(session, error, writing=True)
                 raise
@@ -271,14 +280,17 @@ class Database:
                 self._discard(session)
             return result
 
-    def _commit(self, session: _Session, ticket: int) -> bool:
+    def _commit(self, session: _Session, ticket: int, doubt: _Doubt) -> bool:
         """Commit; whether the connection can be used again."""
         try:
             self.kind.commit(session.cursor)
         except self.kind.driver_error():
             # The answer is lost, not necessarily the commit: to do it again could do it twice.
             cursor = session.cursor
-            if not self.kind.is_lost(cursor) or not self.kind.was_committed(cursor, ticket):
+            if not self.kind.is_lost(cursor):
+                raise
+            if not self.kind.was_committed(cursor, ticket):
+                doubt.exists = False
                 raise
             return False
         return session.settle()
@@ -338,6 +350,12 @@ class Database:
     def ping(self) -> None:
         """Raise `IndexUnavailable` unless the database answers."""
         self.fetch(_PING)
+
+
+class _Doubt:
+    """Whether a commit was begun of which nobody knows how it ended."""
+
+    exists = False
 
 
 class _Lost(Exception):

@@ -95,6 +95,8 @@ def test_ready_names_a_stopped_database(tmp_path, postgresql_alone):
         assert PASSWORD not in answer.text
         with httpx.Client() as client:
             assert store(client, server, make_instance()) == 503
+            blobs = (tmp_path / "data" / "instances").glob("??/??/*")
+            assert list(blobs) == [], "what was certainly refused leaves no file"
             found = client.get(f"{server.url}studies")
             assert found.status_code == 503
             assert "Retry-After" in found.headers

@@ -337,8 +337,9 @@ def test_a_restart_of_the_server_is_survived(build, postgresql_alone, at_once):
     for _ in range(2):
         with pytest.raises(IndexUnavailable, match="cannot be reached"):
             index.statistics()
-        with pytest.raises(IndexUnavailable, match="cannot be reached"):
+        with pytest.raises(IndexUnavailable, match="cannot be reached") as refused:
             index.add([new_instance()])
+        assert refused.value.undone
     postgresql_alone.start()
     assert index.statistics().instances == 1
     assert index.add([new_instance()])[0].outcome is Outcome.STORED
@@ -382,8 +383,9 @@ def test_a_commit_that_nobody_can_tell_of_is_reported_and_can_be_asked_for(
     index.check()
     new, other = new_instance(), BlobRef("default", "other")
     proxy.cut("after", b"COMMIT", refuse=True)
-    with pytest.raises(IndexUnavailable, match="cannot be learnt yet"):
+    with pytest.raises(IndexUnavailable, match="cannot be learnt yet") as doubtful:
         index.add([new])
+    assert not doubtful.value.undone
     with pytest.raises(IndexUnavailable):
         index.knows([new.blob])
     proxy.refuse = False

@@ -171,10 +171,10 @@ class Batch:
         except IndexFailure as error:
             for item in stored:
                 self._failed(item, error)
-            self.service.forget([item.new.blob for item in stored])
+            self.service.forget([item.new.blob for item in stored], undone=error.undone)
             return
         except Exception:
-            self.service.forget([item.new.blob for item in stored])
+            self.service.forget([item.new.blob for item in stored], undone=False)
             raise
         for item, result in zip(stored, added, strict=True):
             self._take(item, result)

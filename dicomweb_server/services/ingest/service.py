@@ -88,10 +88,13 @@ class IngestService:
             with contextlib.suppress(StorageError):
                 self.storages.delete(added.discarded)
 
-    def forget(self, blobs: Sequence[BlobRef]) -> None:
-        """Delete blobs whose commit to the index failed, unless it went through after all."""
+    def forget(self, blobs: Sequence[BlobRef], *, undone: bool) -> None:
+        """Delete blobs whose commit to the index failed, unless it went through after all.
+
+        `undone`: it certainly did not, so that nobody needs to be asked.
+        """
         try:
-            known = self.index.knows(blobs)
+            known = set() if undone else self.index.knows(blobs)
         except IndexFailure:
             log.warning("%d blobs are left to `check`: the index does not answer", len(blobs))
             return
