@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from pydicom.filereader import data_element_generator
 
-from .beginning import check_encoding
+from .beginning import DataSetStart, check_encoding
 from .charset import Charset, charset_of, default_charset
 from .elements import LONG_VRS, PIXEL_DATA_TAGS
 from .encode import Target, encode_header
@@ -96,11 +96,11 @@ def _open(
     why: Modification,
 ) -> tuple[_Editor, Iterator[bytes]]:
     """The editor of everything before the pixel data, and the bytes from there on."""
-    stop = _end_of_header(instance)
     if not is_deflated(instance.transfer_syntax):
-        end = stop or size
+        end = _end_of_header(instance, _encoding(instance, read(start, 8))) or size
         return _Editor(read, start, end, instance, wanted, why), ranges(read, end, size)
     source = Source(read, start, size, deflated=True)
+    stop = _end_of_header(instance, DataSetStart(False, "<", ""))
     if stop - start > _MOST_IN_MEMORY:
         raise _too_long("The header of the deflated data set", stop - start)
     head = source.take(stop - start) if stop else _limited(source)
@@ -144,12 +144,21 @@ def _checked(changes: Changes) -> dict[int, Mapping[str, Any] | None]:
     return wanted
 
 
-def _end_of_header(instance: ParsedInstance) -> int:
+def _end_of_header(instance: ParsedInstance, encoding: DataSetStart) -> int:
     """Byte position of what is streamed: the header of the pixel data; 0 if there are none."""
     pixels = instance.pixel_data
     if pixels is None:
         return 0
-    return pixels.offset - (8 if is_implicit(instance.transfer_syntax) else 12)
+    return pixels.offset - (8 if encoding.implicit else 12)
+
+
+def _encoding(instance: ParsedInstance, begin: bytes) -> DataSetStart:
+    """That of the data set that begins so, whatever its transfer syntax says."""
+    return check_encoding(
+        begin,
+        implicit=is_implicit(instance.transfer_syntax),
+        order=">" if instance.big_endian else "<",
+    )
 
 
 class _Editor:
@@ -167,11 +176,7 @@ class _Editor:
         self._read = read
         self._why = why
         self._wanted = wanted
-        implicit, order, _ = check_encoding(
-            read(start, 8),
-            implicit=is_implicit(instance.transfer_syntax),
-            order=">" if instance.big_endian else "<",
-        )
+        implicit, order, _ = _encoding(instance, read(start, 8))
         self._target = Target(implicit, order)
         charset = _charset(instance)
         self._values = ValueWriter(order, lambda text: _encode(text, charset))

@@ -2,6 +2,7 @@
 
 import io
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from pydicom.data import get_testdata_file
@@ -173,3 +174,15 @@ def test_the_file_may_be_read_from_anything():
     assert b"".join(
         edit_file(read_range, len(data), parse(data), {"00080080": lo("x")}, WHY)
     ) == edited(data, {"00080080": lo("x")})
+
+
+@pytest.mark.parametrize("name", ["SC_rgb_jpeg.dcm", "SC_rgb_jpeg_gdcm.dcm", "CT_small.dcm"])
+def test_a_data_set_in_another_encoding_than_its_syntax_says_can_be_changed(name):
+    """SC_rgb_jpeg.dcm is in implicit VR under a transfer syntax of explicit VR."""
+    data = Path(get_testdata_file(name)).read_bytes()
+    before, after = read(data), read(edited(data, {"00080080": lo("new")}))
+    assert after.InstitutionName == "new"
+    for data_set in (before, after):
+        for keyword in ("InstitutionName", "OriginalAttributesSequence"):
+            data_set.pop(keyword, None)
+    assert after == before
