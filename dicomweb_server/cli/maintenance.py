@@ -31,7 +31,9 @@ def check(config: Path | None, repair: bool, digests: bool) -> None:
     Ends with status 1 if something is wrong and was not mended.
     """
     with opened(config) as context:
-        report = Maintenance(context.index, context.storages).check(repair=repair, digests=digests)
+        maintenance = Maintenance(context.index, context.storages)
+        options = context.services.ingest.reading
+        report = maintenance.check(options, repair=repair, digests=digests)
     for sentence in report.problems:
         click.echo(sentence)
     click.echo(report.summary)

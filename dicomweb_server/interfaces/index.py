@@ -410,6 +410,10 @@ class Index(Provider, ABC):
     def verify(self, *, repair: bool = False) -> list[str]:
         """Sentences about everything that contradicts itself (counts, parents); mends it."""
 
+    def undescribed(self) -> list[BlobRef]:
+        """Blobs of which what was read is lost or damaged: `reindex` must be told it again."""
+        return []
+
     @abstractmethod
     def migrate(self) -> str:
         """Bring the schema to the version of this program; a sentence about what was done."""

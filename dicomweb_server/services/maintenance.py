@@ -49,24 +49,44 @@ class Maintenance:
 
     # --- check -----------------------------------------------------------------------------
 
-    def check(self, *, repair: bool = False, digests: bool = False) -> Report:
+    def check(
+        self, options: ReadingOptions, *, repair: bool = False, digests: bool = False
+    ) -> Report:
         """Missing, wrong and superfluous blobs, and rows that contradict each other.
 
-        `digests`: every blob is read, to find bytes that changed.
+        `digests`: every blob is read, to find bytes that changed. `options`: how blobs are read of
+        which the index lost what was read before.
         """
         contradictions = self._index.verify(repair=repair)
+        unread = self._index.undescribed()
+        left = [p for ref in unread if (p := self._read_again(ref, options))] if repair else []
         lost = list(self._lost(digests=digests))
         young, old = self._orphans(repair=repair)
-        problems = [*contradictions, *lost]
+        problems = [*contradictions, *left, *lost]
+        problems += [f"{ref.storage}: what was read from {ref.key} is lost" for ref in unread]
         problems += [f"{ref.storage}: {ref.key} belongs to no instance" for ref in old]
-        unresolved = len(lost) + (0 if repair else len(contradictions) + len(old))
+        unresolved = len(lost) + len(left)
+        contradicting = len(contradictions) + len(unread)
+        if not repair:
+            unresolved += contradicting + len(old)
         summary = (
             f"{self._index.statistics().instances} instances, {len(lost)} with missing or wrong "
-            f"files, {len(contradictions)} contradictions, {len(old)} files without instance"
+            f"files, {contradicting} contradictions, {len(old)} files without instance"
             + (f", {young} more that are younger than a day" if young else "")
-            + (" (mended)" if repair and (contradictions or old) else "")
+            + (" (mended)" if repair and (contradicting or old) and not left else "")
         )
         return Report(tuple(problems), summary, unresolved)
+
+    def _read_again(self, ref: BlobRef, options: ReadingOptions) -> str:
+        """Tell the index what is in a blob; a sentence if that cannot be."""
+        try:
+            store = self._storages.of(ref)
+            size = store.size(ref.key)
+            info = BlobInfo(ref.key, size, datetime.now(UTC), finished=True)
+            self._index.reindex([_read(options, store, ref, info)])
+        except (DicomError, StorageError) as error:
+            return f"{ref.storage}: {ref.key} cannot be read again: {error}"
+        return ""
 
     def _lost(self, *, digests: bool) -> Iterator[str]:
         """Instances whose bytes are not there or are others."""

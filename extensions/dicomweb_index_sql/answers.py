@@ -16,6 +16,8 @@ from dicomweb_server.ps318.query_model import QueryLevel
 
 Attributes = dict[str, Any]
 ONLINE = {"vr": "CS", "Value": ["ONLINE"]}
+BASE_URL = b"\x1f"
+"""Stands for it in an answer."""
 
 
 def dumps(attributes: Mapping[str, Any]) -> bytes:

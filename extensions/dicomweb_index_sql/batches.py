@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from dicomweb_index_sql.database import Database, cursor_of
 from dicomweb_index_sql.extras import NO_EXTRAS, Extras
 from dicomweb_index_sql.maintenance import recount
+from dicomweb_index_sql.renewal import renew_answers
 from dicomweb_index_sql.writer import BatchWriter
 from dicomweb_server.interfaces.index import Added, NewInstance, Overwrite
 
@@ -22,6 +23,8 @@ def write_batch(
     """Index everything; one `Added` for each, in order."""
     writer = BatchWriter(database, cursor_of(connection), extras)
     added = writer.add(batch)
+    for row in sorted(writer.renewed):
+        renew_answers(connection, row)
     if writer.of_another_kind:
         recount(database, connection, (), writer.of_another_kind, [])
     return added

@@ -22,6 +22,7 @@ from dicomweb_index_sql import (
     patients,
     reads,
     search,
+    verifying,
 )
 from dicomweb_index_sql.batches import write_batch
 from dicomweb_index_sql.conditions import answers
@@ -284,7 +285,10 @@ class SqlIndex(Index):
         return copying.restoring(self.database, copy)
 
     def verify(self, *, repair: bool = False) -> list[str]:
-        return maintenance.verify(self.database, repair=repair)
+        return verifying.verify(self.database, self._extras, repair=repair)
+
+    def undescribed(self) -> list[BlobRef]:
+        return verifying.undescribed(self.database)
 
     def migrate(self) -> str:
         return migration.migrate(self.database)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -21,7 +21,6 @@ from dicomweb_index_sql.schema import (
 )
 from dicomweb_index_sql.statements import chunks, utc_now, write_changes
 from dicomweb_index_sql.writer import finish_series, finish_study
-from dicomweb_server.dicom import load_header
 from dicomweb_server.interfaces.auth import Scope
 from dicomweb_server.interfaces.index import BlobRef, Statistics
 from dicomweb_server.ps318.paths import Resource
@@ -206,52 +205,6 @@ def study_counts(connection: Connection, row: int) -> dict[str, Any]:
 
 def _first(modality: str | None) -> str:
     return (modality or "").split("\\")[0]
-
-
-def verify(database: Database, *, repair: bool) -> list[str]:
-    """Sentences about every study and series whose counts are wrong; mends them if asked."""
-    wrong_series, wrong_studies = database.read(
-        lambda connection: (dict(_wrong_series(connection)), dict(_wrong_studies(connection))),
-        snapshot=True,
-    )
-
-    def mend(connection: Connection) -> None:
-        log: _LOG = []
-        recount(database, connection, wrong_series, wrong_studies, log)
-        write_changes(database, cursor_of(connection), log)
-
-    if repair and (wrong_series or wrong_studies):
-        database.transact(mend)
-    return [*wrong_studies.values(), *wrong_series.values()]
-
-
-def _wrong_series(connection: Connection) -> Iterator[tuple[int, str]]:
-    counted = (
-        select(instances.c.series_row, func.count().label("counted"))
-        .group_by(instances.c.series_row)
-        .subquery()
-    )
-    statement = select(
-        series.c.id, series.c.orthanc_id, series.c.instance_count, counted.c.counted
-    ).join_from(series, counted, series.c.id == counted.c.series_row, isouter=True)
-    for row in connection.execute(statement):
-        if row.instance_count != (row.counted or 0):
-            yield (
-                row.id,
-                f"series {row.orthanc_id} says it has {row.instance_count} instances, "
-                f"it has {row.counted or 0}",
-            )
-
-
-def _wrong_studies(connection: Connection) -> Iterator[tuple[int, str]]:
-    for row in connection.execute(select(studies)):
-        actual = study_counts(connection, row.id)
-        for name, value in actual.items():
-            stored = row._mapping[name]
-            if (sorted(stored) if isinstance(stored, list) else stored) != value:
-                yield row.id, f"study {row.orthanc_id}: {name} is {stored}, should be {value}"
-        if load_header(row.answer).get("00201208", {}).get("Value") != [actual["instance_count"]]:
-            yield row.id, f"study {row.orthanc_id}: its ready answer is out of date"
 
 
 def statistics(database: Database) -> Statistics:

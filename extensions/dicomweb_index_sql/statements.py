@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    func,
     insert,
     select,
     update,
@@ -39,7 +40,12 @@ Log = Sequence[tuple[str, str, str]]
 
 _CHUNK = 500
 _LOOKUP_SIZES = (1, 8, 64, _CHUNK)
-_INSTANCE_COLUMNS = ("id", "orthanc_id", "sha256", "size", "storage", "blob", "sop_class_uid")
+ARRIVAL = ("received", "origin", "remote_address", "username")
+"""What is known of how a file came, and not from the file."""
+_INSTANCE_COLUMNS = (
+    *("id", "orthanc_id", "sha256", "size", "storage", "blob", "sop_class_uid"),
+    *ARRIVAL,
+)
 
 
 def chunks(items: Sequence[Any], size: int = _CHUNK) -> Iterable[Sequence[Any]]:
@@ -79,14 +85,25 @@ def _update(table: Table) -> Prepared:
 
 _STORED = (patients, studies, series, instances, details, extra_values, changes)
 INSERT = {table.name: Prepared(insert(table), table.columns.keys()) for table in _STORED}
-UPDATE = {table.name: _update(table) for table in (studies, series, instances, details)}
+UPDATE = {table.name: _update(table) for table in (studies, series, instances)}
 
+DELETE_DETAILS = Prepared(
+    delete(details).where(details.c.instance_row == bindparam("row", type_=BigInteger))
+)
 DELETE_EXTRAS = Prepared(
     delete(extra_values).where(
         extra_values.c.level == bindparam("l", type_=Integer),
         extra_values.c.owner == bindparam("o", type_=BigInteger),
     )
 )
+
+FIRST = {
+    column.name: Prepared(
+        select(func.min(instances.c.id)).where(column == bindparam("row", type_=BigInteger))
+    )
+    for column in (instances.c.study_row, instances.c.series_row)
+}
+"""By the column that names a study or series: the first instance that was stored of it."""
 
 
 def insert_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:

@@ -21,7 +21,17 @@ from dicomweb_index_sql.schema import (
     series,
     studies,
 )
-from dicomweb_index_sql.statements import DELETE_EXTRAS, INSERT, UPDATE, chunks, lookup, write_log
+from dicomweb_index_sql.statements import (
+    ARRIVAL,
+    DELETE_DETAILS,
+    DELETE_EXTRAS,
+    FIRST,
+    INSERT,
+    UPDATE,
+    chunks,
+    lookup,
+    write_log,
+)
 from dicomweb_server.dicom import OrthancIds, orthanc_ids
 from dicomweb_server.dicom.version import READER_VERSION
 from dicomweb_server.interfaces.index import (
@@ -81,6 +91,9 @@ class BatchWriter:
         self.of_another_kind: set[int] = set()
         """Rows of studies with a replaced instance of another SOP class or modality than before:
         only counting again tells whether others of the study still have the old one."""
+        self.renewed: set[int] = set()
+        """Rows of studies whose series and instances repeat attributes that have changed."""
+        self._firsts: dict[tuple[str, int], int] = {}
         self.revision = 0
         self._next = 0
 
@@ -170,7 +183,7 @@ class BatchWriter:
 
     def _replace(self, known: Row, new: NewInstance, ids: OrthancIds) -> None:
         study, parent = self.studies[ids.study], self.series[ids.series]
-        self._refresh_parents(new, ids, study, parent)
+        self._refresh_parents(known, new, study, parent)
         if (known["sop_class_uid"] or "") != new.parsed.sop_class_uid:
             self.of_another_kind.add(study.row["id"])
         difference = new.size - known["size"]
@@ -179,6 +192,8 @@ class BatchWriter:
         study.row["sop_classes"] = _with(study.row["sop_classes"], new.parsed.sop_class_uid)
         study.changed = parent.changed = True
         row = self._instance_row(new, ids, study, parent) | {"id": known["id"]}
+        if new.blob == BlobRef(known["storage"], known["blob"]):  # read again, not stored again
+            row |= {name: known[name] for name in ARRIVAL}
         self.known[ids.instance] = row
         detail = _detail_row(new, row["id"])
         self._replace_extras(QueryLevel.INSTANCE, row["id"], new, study)
@@ -191,22 +206,39 @@ class BatchWriter:
         self.log.append(("NewInstance", "Instance", ids.instance))
 
     def _refresh_parents(
-        self, new: NewInstance, ids: OrthancIds, study: _Parent, parent: _Parent
+        self, known: Row, new: NewInstance, study: _Parent, parent: _Parent
     ) -> None:
-        """A parent takes its attributes from its first instance: here the only one changes."""
-        if parent.row["instance_count"] == 1:
+        """A parent takes its attributes from its first instance: that may be the one replaced."""
+        if self._is_first(known, "series_row", parent):
             before = parent.row["modality"]
-            parent.row |= self._series_values(new)
+            self._describe(parent, self._series_values(new), study)
             self._replace_extras(QueryLevel.SERIES, parent.row["id"], new, study)
-            self.parent_sets.pop(ids.series, None)
             if parent.row["modality"] != before:
                 self.of_another_kind.add(study.row["id"])
-        if study.row["instance_count"] == 1:
-            study.row |= self._study_values(new)
+        if self._is_first(known, "study_row", study):
+            self._describe(study, self._study_values(new), study)
             self._replace_extras(QueryLevel.STUDY, study.row["id"], new, study)
-            study.row["sop_classes"] = []
-            study.row["modalities"] = _with([], _modality(new))
-            self.parent_sets.pop(ids.series, None)
+            if study.row["instance_count"] == 1:
+                study.row["sop_classes"] = []
+                study.row["modalities"] = _with([], _modality(new))
+
+    def _describe(self, parent: _Parent, values: Row, study: _Parent) -> None:
+        if values["attributes"] != parent.row["attributes"]:
+            self.parent_sets.clear()
+            if study.row["instance_count"] > 1:
+                self.renewed.add(study.row["id"])
+        parent.row |= values
+
+    def _is_first(self, known: Row, column: str, parent: _Parent) -> bool:
+        """Whether no instance of a study or series was stored before one."""
+        if parent.row["instance_count"] == 1:
+            return True
+        key = column, parent.row["id"]
+        if key not in self._firsts:
+            ((stored,),) = FIRST[column].rows(self.cursor, {"row": parent.row["id"]})
+            mine = (r["id"] for r in self.new_rows.values() if r[column] == parent.row["id"])
+            self._firsts[key] = min(mine, default=0) if stored is None else stored
+        return bool(known["id"] == self._firsts[key])
 
     # --- parents ---------------------------------------------------------------------------
 
@@ -260,11 +292,11 @@ class BatchWriter:
         return parent
 
     def _study_values(self, new: NewInstance) -> Row:
-        values = _values(new, QueryLevel.STUDY, self.extras)
+        values = described(new.parsed.attributes, QueryLevel.STUDY, self.extras)
         return values | {"study_uid": new.parsed.study_uid}
 
     def _series_values(self, new: NewInstance) -> Row:
-        values = _values(new, QueryLevel.SERIES, self.extras)
+        values = described(new.parsed.attributes, QueryLevel.SERIES, self.extras)
         return values | {"series_uid": new.parsed.series_uid}
 
     # --- attributes without columns --------------------------------------------------------
@@ -294,7 +326,7 @@ class BatchWriter:
                 orjson.loads(study.row["attributes"]), orjson.loads(parent.row["attributes"])
             )
         uids = (parsed.study_uid, parsed.series_uid, parsed.sop_uid)
-        columns = _columns(parsed.attributes, QueryLevel.INSTANCE)
+        columns = columns_of(parsed.attributes, QueryLevel.INSTANCE)
         return columns | {
             "orthanc_id": ids.instance,
             "revision": self.revision,
@@ -334,7 +366,10 @@ class BatchWriter:
             INSERT["details"].run_many(self.cursor, self.new_details.values())
         if self.replaced:
             UPDATE["instances"].run_many(self.cursor, self.replaced.values())
-            UPDATE["details"].run_many(self.cursor, self.replaced_details.values())
+            # Not updated: one that was lost is made again.
+            described = list(self.replaced_details.values())
+            DELETE_DETAILS.run_many(self.cursor, [{"row": r["instance_row"]} for r in described])
+            INSERT["details"].run_many(self.cursor, described)
         self._flush_extras()
         write_log(self.cursor, self._next, self.log)
 
@@ -396,17 +431,18 @@ def _by_id(row: Mapping[str, Any]) -> str:
     return str(row["orthanc_id"])
 
 
-def _columns(attributes: Mapping[str, Any], level: QueryLevel) -> Row:
+def columns_of(attributes: Mapping[str, Any], level: QueryLevel) -> Row:
+    """The columns by which a level is searched."""
     row: Row = {}
     for searchable in of_level(level):
         row |= column_values(searchable, attributes)
     return row
 
 
-def _values(new: NewInstance, level: QueryLevel, extras: Extras) -> Row:
-    attributes = new.parsed.attributes
+def described(attributes: Mapping[str, Any], level: QueryLevel, extras: Extras) -> Row:
+    """The columns of a study or series that tell its attributes."""
     main = answers.main_attributes(attributes, level, extras.tags(level))
-    return _columns(attributes, level) | {"attributes": answers.dumps(main)}
+    return columns_of(attributes, level) | {"attributes": answers.dumps(main)}
 
 
 def _detail_row(new: NewInstance, instance_row: int) -> Row:

@@ -20,6 +20,7 @@ from dicomweb_server.interfaces.index import (
 )
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.ps318.query import Query, QueryLevel
+from dicomweb_server.testing.contracts.index_archive import condition
 from dicomweb_server.testing.dicom import EXPLICIT, IMPLICIT, make_instance, make_study, new_uid
 from dicomweb_server.testing.instances import new_instance
 
@@ -103,6 +104,49 @@ class IndexWriting:
         assert details.header == second.parsed.header
         assert details.pixel_data is not None
         assert index.statistics().size == second.size
+
+    @pytest.mark.parametrize("together", [False, True])
+    @pytest.mark.parametrize("backwards", [False, True])
+    def test_a_study_is_described_by_its_first_instance(
+        self, index: Index, backwards: bool, together: bool
+    ) -> None:
+        uids = [(f"1.1.{n}", f"1.1.{n}.{i}") for n in (1, 2) for i in (1, 2)]
+
+        def study(word: str) -> list[NewInstance]:
+            return [
+                one(
+                    SeriesInstanceUID=series,
+                    SOPInstanceUID=sop,
+                    AccessionNumber=f"{word} {sop}",
+                    SeriesDescription=f"{word} {sop}",
+                    Modality="CT" if word == "old" else "MR",
+                )
+                for series, sop in uids
+            ]
+
+        def told(level: QueryLevel) -> list[tuple[Any, ...]]:
+            found = [json.loads(m.answer.replace(b"\x1f", b"")) for m in self._all(index, level)]
+            tags = ("00080050", "0008103E", "00080061", "00080060")
+            return sorted(tuple(str(each.get(tag)) for tag in tags) for each in found)
+
+        index.add(study("old"))
+        corrected = study("new")[:: -1 if backwards else 1]
+        for batch in [corrected] if together else [[each] for each in corrected]:
+            index.add(batch, overwrite=Overwrite.ALWAYS)
+        after = {level: told(level) for level in QueryLevel}
+        assert index.verify() == []
+        (match,) = self._all(index, QueryLevel.STUDY)
+        assert b"new 1.1.1.1" in match.answer
+        assert b"old" not in b"".join(m.answer for lv in QueryLevel for m in self._all(index, lv))
+        wanted = condition("AccessionNumber", "new*", QueryLevel.STUDY, case_sensitive=True)
+        assert len(index.search(Query(QueryLevel.STUDY, (wanted,)), EVERYTHING)) == 1
+        index.delete(STUDY, EVERYTHING)
+        index.add(study("new"))
+        assert {level: told(level) for level in QueryLevel} == after
+
+    @staticmethod
+    def _all(index: Index, level: QueryLevel) -> list[Any]:
+        return index.search(Query(level), EVERYTHING)
 
     @pytest.mark.parametrize("overwrite", Overwrite)
     def test_duplicates_in_one_batch(self, index: Index, overwrite: Overwrite) -> None:
