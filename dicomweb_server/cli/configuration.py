@@ -34,7 +34,7 @@ def show(path: Path | None) -> None:
 @click.pass_obj
 def check(path: Path | None) -> None:
     """Say whether a server could start with the configuration."""
-    with opened(path) as context:
+    with opened(path, working=False) as context:
         try:
             check_start(context)
         except ConfigError as error:
@@ -48,7 +48,7 @@ def check(path: Path | None) -> None:
 @click.pass_obj
 def extensions_command(path: Path | None) -> None:
     """List what is installed, what it does, and what is in use."""
-    with opened(path) as context:
+    with opened(path, working=False) as context:
         described = describe(context)
     for info in described["extensions"]:
         hooks = ", ".join(info["hooks"]) or "-"

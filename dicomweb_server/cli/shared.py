@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import pwd
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -10,17 +13,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from dicomweb_server.config import ConfigError
+from dicomweb_server.config import Config, ConfigError
 from dicomweb_server.context import ServerContext
 from dicomweb_server.plugins import Extensions, load_extensions
+from dicomweb_server.settings import INDEX_DIRECTORY, STORAGE_DIRECTORY
 from dicomweb_server.web.app import create_context, load_all, read_configuration
 
 
 @contextmanager
-def opened(config: Path | None, *, quiet: bool = False) -> Iterator[ServerContext]:
+def opened(
+    config: Path | None, *, quiet: bool = False, working: bool = True
+) -> Iterator[ServerContext]:
     """The context of a configuration, closed at the end whatever happens.
 
-    `quiet`: without warnings, since something that is started later gives them again.
+    `quiet`: without warnings, since something that is started later gives them again. `working`:
+    it is used on the archive of a server, whose user this must be.
     """
     if quiet:
         logging.disable(logging.WARNING)
@@ -30,9 +37,33 @@ def opened(config: Path | None, *, quiet: bool = False) -> Iterator[ServerContex
         if quiet:
             logging.disable(logging.NOTSET)
     try:
+        if working:
+            _require_owner(context.config)
         yield context
     finally:
         context.close()
+
+
+def _require_owner(config: Config) -> None:
+    """Raise `ConfigError` if root would leave files to a server that cannot read them."""
+    data = config.path(config[STORAGE_DIRECTORY])
+    index = config.path(config[INDEX_DIRECTORY] or config[STORAGE_DIRECTORY])
+    for path in (index / "index.sqlite", data / "instances" / ".dicomweb-storage"):
+        with contextlib.suppress(OSError):
+            owner = path.stat().st_uid
+            if owner != os.geteuid() == 0:
+                raise ConfigError(
+                    f"{path} belongs to {_name_of(owner)}, and a server that runs as that user "
+                    f"could not read what root makes: run this as that user, for example with "
+                    f"`runuser -u {_name_of(owner)} -- dicomweb-server ...`"
+                )
+
+
+def _name_of(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return str(user)
 
 
 def extensions_of(config: Path | None) -> Extensions:

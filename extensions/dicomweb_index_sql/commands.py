@@ -6,6 +6,7 @@ import os
 
 import click
 
+from dicomweb_index_sql import moving
 from dicomweb_index_sql.database import Database
 from dicomweb_index_sql.index import SqlIndex
 from dicomweb_index_sql.moving import NotEmpty, Progress, move
@@ -17,16 +18,31 @@ from dicomweb_server.context import ServerContext, context_of_command
 @click.command("move-index")
 @click.option(
     "--to",
-    required=True,
     metavar="URL",
     help="The new database; ${VARIABLE} stands for a variable of the environment.",
 )
-def move_index(to: str) -> None:
+@click.option(
+    "--reopen", is_flag=True, help="Use the configured database again, though it was moved."
+)
+def move_index(to: str | None, reopen: bool) -> None:
     """Copy index and state to another database, which must be empty.
 
-    Stop the servers first: what they would write meanwhile is refused. Nothing is deleted; set
-    Index.Url to the new database afterwards. After an interruption, run it again.
+    Nothing is deleted. Servers that run read the old database until they are restarted with the
+    new Index.Url; what they would write waits, and is refused from then on. After an interruption,
+    run it again.
     """
+    if reopen == bool(to):
+        raise click.UsageError("possible are --to URL, or --reopen")
+    if to:
+        _move(to)
+        return
+    with context_of_command() as context:
+        if not moving.reopen(_source(context)):
+            raise click.ClickException("the configured database was not moved")
+    click.echo("The configured database is in use again, as it was before.")
+
+
+def _move(to: str) -> None:
     try:
         target = Database(substitute(to, os.environ))
     except ConfigError as error:
@@ -70,7 +86,8 @@ def _tell(context: ServerContext, counts: dict[str, int]) -> None:
         f"{counts[name]} {name}" for name in ("patients", "studies", "series", "instances")
     )
     click.echo(f"Moved {told} and {counts['documents']} documents of the state store.")
-    click.echo("Set Index.Url to the new database now; the old one was not changed.")
+    click.echo("Set Index.Url to the new database now, and restart the servers: the old one takes")
+    click.echo("no writes any more.")
     state = context.state
     index = context.index
     if not (

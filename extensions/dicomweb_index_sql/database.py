@@ -26,6 +26,8 @@ from dicomweb_server.interfaces.index import IndexFailure, IndexFull, IndexUnava
 R = TypeVar("R")
 
 SEQUENCE = "sequence"
+MOVED = "moved"
+"""What the sequence is called in a database that was copied to another one: nobody writes to it."""
 CONNECTIONS_DEFAULT = 8
 _TRIES = 5
 _POSSIBLE = (
@@ -34,6 +36,7 @@ _POSSIBLE = (
 )
 _NOTHING: Mapping[str, Any] = {}
 _PING = Prepared(select(counters.c.value))
+_MOVED = Prepared(select(counters.c.value).where(counters.c.name == MOVED))
 _NEXT = Prepared(
     update(counters)
     .where(counters.c.name == SEQUENCE)
@@ -268,6 +271,8 @@ class Database:
             session = self._take(writing=True)
             try:
                 ticket = self.kind.begin(session.cursor, alone=alone)
+                if not alone:  # else whoever takes a number finds out
+                    self.require_here(session.cursor)
                 result = work(session.connection)
                 doubt.exists = True
                 intact = self._commit(session, ticket, doubt)
@@ -309,8 +314,18 @@ class Database:
 
         Row keys, revisions and the log of changes take theirs from this one sequence.
         """
-        last = _NEXT.rows(cursor, {"count": count})[0][0]
-        return int(last) - count + 1
+        found = _NEXT.rows(cursor, {"count": count})
+        if not found:
+            self.require_here(cursor)
+        return int(found[0][0]) - count + 1
+
+    def require_here(self, cursor: Cursor) -> None:
+        """Raise `Trouble` if everything was moved to another database."""
+        if _MOVED.rows(cursor):
+            raise Trouble(
+                "the index was moved to another database: set Index.Url to that one and restart; "
+                "`dicomweb-server move-index --reopen` goes back to this one"
+            )
 
     # --- errors ----------------------------------------------------------------------------
 

@@ -108,7 +108,9 @@ class SqlIndex(Index):
         )
 
     def relocate(self, moves: Sequence[tuple[BlobRef, BlobRef]]) -> set[BlobRef]:
-        return self.database.transact(lambda connection: maintenance.relocate(connection, moves))
+        return self.database.transact(
+            lambda connection: maintenance.relocate(self.database, connection, moves)
+        )
 
     def reindex(self, instances: Sequence[NewInstance]) -> int:
         return self.database.transact(

@@ -95,8 +95,11 @@ def _delete(database: Database, connection: Connection, doomed: Sequence[Any]) -
     return [BlobRef(row.storage, row.blob) for row in doomed]
 
 
-def relocate(connection: Connection, moves: Sequence[tuple[BlobRef, BlobRef]]) -> set[BlobRef]:
+def relocate(
+    database: Database, connection: Connection, moves: Sequence[tuple[BlobRef, BlobRef]]
+) -> set[BlobRef]:
     """Point instances to other blobs; the old ones of those that still pointed there."""
+    database.require_here(cursor_of(connection))
     columns = instances.c
     moved = set()
     for old, new in moves:

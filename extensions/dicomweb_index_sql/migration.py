@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from dicomweb_index_sql.database import Database
+from dicomweb_index_sql.database import Database, cursor_of
 from dicomweb_server.interfaces.index import IndexUnavailable
 
 
@@ -43,6 +43,7 @@ def current(connection: Connection) -> str | None:
 
 def require_current(database: Database) -> None:
     """Raise `IndexUnavailable` unless the database has the schema of this program."""
+    database.read(lambda connection: database.require_here(cursor_of(connection)))
     found = database.read(current)
     if found != newest():
         raise IndexUnavailable(

@@ -1,7 +1,7 @@
 """Copies everything from one database to another, whatever kinds they are.
 
 It happens in one transaction at the target: until all is there, nothing is, so that an interrupted
-copy leaves an empty target and is begun again. Nobody writes to the source meanwhile.
+copy leaves an empty target and is begun again. Nobody writes to the source meanwhile, or later.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, Select, Table, delete, func, insert, select, tuple_, update
 
 from dicomweb_index_sql import migration
 from dicomweb_index_sql.columns import clean
-from dicomweb_index_sql.database import SEQUENCE, Database, cursor_of
+from dicomweb_index_sql.database import MOVED, SEQUENCE, Database, cursor_of
 from dicomweb_index_sql.prepared import Prepared
 from dicomweb_index_sql.schema import counters, leases, metadata
 from dicomweb_server.interfaces.index import IndexUnavailable
@@ -21,6 +21,7 @@ from dicomweb_server.interfaces.index import IndexUnavailable
 Progress = Callable[[int], object]
 
 _PAGE = 100
+_JUMP = 1_000_000_000
 # Leases expire; who holds one takes it again.
 TABLES = tuple(table for table in metadata.sorted_tables if table is not leases)
 
@@ -39,9 +40,30 @@ def move(source: Database, target: Database, progress: Callable[[int], Progress]
     def read(taken: Connection) -> dict[str, int]:
         for statement in source.kind.freeze:
             cursor_of(taken).command(statement)
-        return target.transact(lambda filled: _copy(target, taken, filled, progress))
+        counts = target.transact(lambda filled: _copy(target, taken, filled, progress))
+        # Who still writes here would write for nobody.
+        _rename(taken, SEQUENCE, MOVED, 0)
+        return counts
 
     return source.transact(read)
+
+
+def reopen(database: Database) -> bool:
+    """Let a database be written to again that was moved; whether it was.
+
+    What the other one was given meanwhile is not here, and its numbers are not given out again.
+    """
+    with database.translated(), database.kind.turn(), database.engine.connect() as connection:
+        return bool(_rename(connection, MOVED, SEQUENCE, _JUMP))
+
+
+def _rename(connection: Connection, name: str, other: str, more: int) -> int:
+    renamed = (
+        update(counters)
+        .where(counters.c.name == name)
+        .values(name=other, value=counters.c.value + more)
+    )
+    return connection.execute(renamed).rowcount
 
 
 def _place(database: Database) -> tuple[Any, ...]:

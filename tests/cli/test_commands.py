@@ -1,6 +1,7 @@
 """The commands, as an operator calls them."""
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -296,3 +297,22 @@ def test_protecting_a_patient(operator, tmp_path):
     gone = operator.call("protect", "A")
     assert gone.exit_code == 1
     assert "no patient 'A'" in gone.output
+
+
+@pytest.mark.parametrize(
+    "line", [["check"], ["stats"], ["import", "."], ["backup", "y"], ["migrate"], ["reindex"]]
+)
+def test_root_makes_no_files_that_the_server_could_not_read(operator, files, monkeypatch, line):
+    operator.call("import", str(files))
+    index = operator.folder / "data" / "index.sqlite"
+    if os.geteuid() == 0:
+        os.chown(index, 65534, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+    before = sorted(p.name for p in index.parent.iterdir())
+    done = operator.call(*line)
+    assert done.exit_code == 1
+    assert "belongs to" in done.output
+    assert "runuser -u" in done.output
+    assert sorted(p.name for p in index.parent.iterdir()) == before
+    assert operator.call("config", "check").exit_code == 0

@@ -233,3 +233,29 @@ def talk_through(origin, proxy):
         back = client.get(url, headers={"Accept": "application/dicom; transfer-syntax=*"})
         assert back.content == data
         assert client.get(f"{origin}/metrics").status_code == 404
+
+
+def test_commands_have_the_configuration_and_the_secrets_of_the_service(tmp_path):
+    secret = 'scrypt:32768:8:1$salt$HOME"`x` y'
+    program = tmp_path / "opt" / "bin" / "dicomweb-server"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\nenv\nfor each in "$@"; do echo "<$each>"; done\nid -un\n')
+    program.chmod(0o755)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "environment").write_text(f"# secrets\nDICOMWEB_PASSWORD={secret}\n")
+    user = run(["id", "-un"]).stdout.strip()
+    text = (DEPLOY / "dicomweb-server").read_text()
+    for name, here in (("/etc/dicomweb", "etc"), ("/opt/dicomweb", "opt")):
+        assert name in text
+        text = text.replace(name, str(tmp_path / here))
+    wrapper = tmp_path / "dicomweb-server"
+    wrapper.write_text(text.replace("runuser -u dicomweb", f"runuser -u {user}"))
+    lines = run(["sh", str(wrapper), "import", "a b", "c"]).stdout.splitlines()
+    assert f"DICOMWEB_PASSWORD={secret}" in lines
+    assert f"DICOMWEB_SERVER_CONFIG={tmp_path}/etc/config.json" in lines
+    assert lines[-4:] == ["<import>", "<a b>", "<c>", user]
+    own = run(["sh", str(wrapper)], env={**os.environ, "DICOMWEB_SERVER_CONFIG": "/own.json"})
+    assert "DICOMWEB_SERVER_CONFIG=/own.json" in own.stdout.splitlines()
+    unit = (DEPLOY / "dicomweb-server.service").read_text()
+    for shared in ("/etc/dicomweb/config.json", "/etc/dicomweb/environment", "/opt/dicomweb/bin"):
+        assert shared in unit

@@ -6,12 +6,14 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 from dicomweb_index_sql import SqlIndex, SqlStateStore
-from dicomweb_index_sql.schema import leases, metadata
+from dicomweb_index_sql.schema import counters, leases, metadata
 from sqlalchemy import create_engine, select
 
 from dicomweb_server.cli.main import cli
 from dicomweb_server.dicom import STANDARD
 from dicomweb_server.interfaces.auth import EVERYTHING
+from dicomweb_server.interfaces.index import BlobRef, IndexUnavailable
+from dicomweb_server.interfaces.state import StateError
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services.main_tags import main_tags
 from dicomweb_server.testing.dicom import make_instance
@@ -90,7 +92,9 @@ def test_everything_comes_along_with_its_numbers(tmp_path, move, urls):
     done = move(source, target)
     assert done.exit_code == 0, done.output
     assert "215 instances and 1 documents" in done.output
-    assert contents(source) == before
+    left = contents(source)
+    assert left.pop(counters.name) != before[counters.name]
+    assert left == {name: rows for name, rows in before.items() if name != counters.name}
     after = contents(target)
     assert len(before.pop(leases.name)) == 1
     assert after.pop(leases.name) == []
@@ -121,11 +125,49 @@ def test_a_target_that_is_not_empty_is_refused(tmp_path, move, urls):
     fill(tmp_path, source)
     assert move(source, target).exit_code == 0
     before = contents(target)
+    assert reopen(tmp_path).exit_code == 0
     again = move(source, target)
     assert again.exit_code == 1
     assert "not empty" in again.output
     assert "215 instances" in again.output
     assert contents(target) == before
+
+
+def reopen(folder):
+    return CliRunner().invoke(cli, ["move-index", "--config", f"{folder}/config.json", "--reopen"])
+
+
+def test_nobody_writes_to_a_database_that_was_moved(tmp_path, move, urls):
+    source, target = urls
+    fill(tmp_path, source)
+    running = build_provider(SqlIndex, tmp_path, {"Url": source})
+    state = build_provider(SqlStateStore, tmp_path, {"Url": source})
+    new = new_instance(make_instance(StudyInstanceUID="1.1"))
+    running.add([new])
+    assert move(source, target).exit_code == 0
+    before = contents(source)
+    writes = (
+        lambda: running.add([new_instance()]),
+        lambda: running.delete(Resource("1.1"), EVERYTHING),
+        lambda: running.reindex([new]),
+        lambda: running.relocate([(new.blob, BlobRef("other", "key"))]),
+        lambda: state.put("space", "key", {}),
+        lambda: state.append("log", "entry"),
+    )
+    for write in (*writes, running.check, running.migrate):
+        with pytest.raises((IndexUnavailable, StateError), match="was moved to another database"):
+            write()
+    assert contents(source) == before
+    assert running.statistics().instances == 216
+    assert move(source, target).exit_code == 1
+    assert reopen(tmp_path).exit_code == 0
+    assert "was not moved" in reopen(tmp_path).output
+    for write in (*writes, running.check, running.migrate):
+        write()
+    index = build_provider(SqlIndex, tmp_path, {"Url": target})
+    assert index.statistics().instances == 216
+    for each in (index, running, state):
+        each.close()
 
 
 def test_after_an_interruption_it_can_be_begun_again(tmp_path, move, urls, monkeypatch):
