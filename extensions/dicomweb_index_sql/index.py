@@ -72,6 +72,8 @@ class SqlIndex(Index):
 
     def check(self) -> None:
         migration.require_current(self.database)
+        with self.database.translated():
+            self.database.kind.require_writable()
 
     def close(self) -> None:
         self.database.close()

@@ -51,6 +51,10 @@ class Kind(ABC):
         """
         return False
 
+    def require_writable(self) -> None:
+        """Raise `Trouble` if this process may not write, where that shows without writing."""
+        return
+
     def turn(self) -> AbstractContextManager[None]:
         """Wait until this process may write, where the database itself does not queue."""
         return nullcontext()

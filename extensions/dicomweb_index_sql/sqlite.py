@@ -97,6 +97,13 @@ class Sqlite(Kind):
         before, self._identity = self._identity, (status.st_dev, status.st_ino)
         return before not in (None, self._identity)
 
+    def require_writable(self) -> None:
+        file = Path(str(self.url.database))
+        beside = (file.with_name(file.name + end) for end in ("-wal", "-shm"))
+        for path in (file, *beside, file.parent):
+            if path.exists() and not os.access(path, os.W_OK):
+                raise Trouble(f"{path} cannot be written by the user of this process")
+
     def turn(self) -> AbstractContextManager[None]:
         return self._turn.taken()
 

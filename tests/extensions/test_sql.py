@@ -1,7 +1,9 @@
 """What is special about the database: locks, schema versions, processes."""
 
+import os
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from dicomweb_index_sql import SqlIndex, SqlStateStore
@@ -112,6 +114,16 @@ def test_a_database_in_a_file_that_cannot_be_opened(tmp_path):
     (tmp_path / "index.sqlite").mkdir()
     index = build_provider(SqlIndex, tmp_path)
     with pytest.raises(IndexUnavailable):
+        index.check()
+
+
+@pytest.mark.parametrize("name", ["index.sqlite", "index.sqlite-wal", ""])
+def test_files_of_another_user_are_a_problem_before_anybody_writes(index, path, monkeypatch, name):
+    index.add([new_instance()])
+    index.check()
+    foreign, access = path.parent / name, os.access
+    monkeypatch.setattr(os, "access", lambda at, mode: Path(at) != foreign and access(at, mode))
+    with pytest.raises(IndexUnavailable, match="cannot be written by the user"):
         index.check()
 
 
