@@ -1,17 +1,18 @@
 """Studies and series rendered (PS3.18 10.4.1.1.3): what stands for all, or a part of each instance.
 
-Pictures come first. Who takes none of them, or asks where there is none, gets videos, documents or
-reports, whichever of them the first instance has that has one to the client's taste.
+Pictures come first. Who prefers videos, documents or reports, or asks where there is no picture,
+gets those of the first instance that has what the client likes best.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from flask import Response, g
+from flask import Response, g, request
 
 from dicomweb_server.dicom import DicomError
 from dicomweb_server.http.access import current_context
@@ -37,7 +38,7 @@ from dicomweb_server.http.resources import (
 from dicomweb_server.http.silence import set_timeout
 from dicomweb_server.http.warning import warn
 from dicomweb_server.interfaces.index import InstanceRecord
-from dicomweb_server.ps318.accept import Offer
+from dicomweb_server.ps318.accept import Offer, accepted_ranges
 from dicomweb_server.ps318.errors import NotAcceptable
 from dicomweb_server.ps318.paths import Resource
 from dicomweb_server.services.frames import StoredImage
@@ -52,13 +53,13 @@ def rendered_many(resource: Resource, asked: Asked) -> Response:
     service = current_context().services.render
     first_of(resource)
     shown, without = service.pictures(resource, g.scope)
-    offers = picture_offers(service, parts=True) if shown else ()
-    try:
-        offer = choose(offers).offer if offers else None
-    except NotAcceptable:
-        offer = None
-    if offer is None:
-        answer = _documents(resource, offers)
+    pictures = picture_offers(service, parts=True) if shown else ()
+    others = _other_offers(resource) if without and (not shown or _names_others()) else ()
+    if not (pictures or others):
+        raise HttpError(406, f"nothing in {resource.path} can be rendered")
+    offer = _preferred(pictures, others)
+    if offer in others:
+        answer = _document(resource, offer)
     elif offer.multipart:
         answer = _each_picture(resource, in_type(asked, offer.media_type))
         if without and answer.status_code == 200:
@@ -181,27 +182,49 @@ def _whole_ones(
 # --- what is no picture -------------------------------------------------------------------------
 
 
-def _documents(resource: Resource, offers: tuple[Offer, ...]) -> Response:
-    """`offers`: what there is beside, to be named to who takes nothing of all that."""
+def _preferred(pictures: tuple[Offer, ...], others: tuple[Offer, ...]) -> Offer:
+    """What the client likes best; a picture where it likes one as much, as browsers do."""
+    match = choose((*pictures, *others))
+    if match.offer in others and pictures and "accept" not in request.args:
+        with contextlib.suppress(NotAcceptable):
+            picture = choose(pictures)
+            if picture.media_range.q >= match.media_range.q:
+                return picture.offer
+    return match.offer
+
+
+def _names_others() -> bool:
+    """Whether the client speaks of anything but pictures, so that others are worth a look."""
+    header = request.environ.get("HTTP_ACCEPT", "")
+    for text in (header, request.args.get("accept", "")):
+        for each in accepted_ranges(text) if text.strip() else ():
+            essence = each.essence
+            if essence == "multipart/related":
+                essence = each.get("type") or "*/*"
+            if not essence.startswith(("image/", "*/")):
+                return True
+    return False
+
+
+def _other_offers(resource: Resource) -> tuple[Offer, ...]:
+    """The forms of all instances that are no pictures, those of the first ones first."""
     services = current_context().services
-    seen = dict[Offer, None]()
+    found = dict[str, None]()
+    for record in services.retrieve.records(resource, g.scope):
+        found |= dict.fromkeys(each.media_type for each in services.presentable.of(record))
+    return tuple(Offer(each, parts) for parts in (False, True) for each in found)
+
+
+def _document(resource: Resource, offer: Offer) -> Response:
+    """That of the first instance that has it, or of each one."""
+    services = current_context().services
+    if offer.multipart:
+        return _each_document(resource, offer.media_type)
     for record in services.retrieve.records(resource, g.scope):
         forms = services.presentable.of(record)
-        own = [Offer(each.media_type, parts) for parts in (False, True) for each in forms]
-        if not own:
-            continue
-        try:
-            offer = choose(own).offer
-        except NotAcceptable:
-            seen |= dict.fromkeys(own)
-            continue
-        if offer.multipart:
-            return _each_document(resource, offer.media_type)
-        return presentable_answer(record, _named(forms, offer.media_type))
-    possible = (*offers, *seen)
-    if possible:
-        choose(possible)  # which says that none of them is acceptable
-    raise HttpError(406, f"nothing in {resource.path} can be rendered")
+        if any(each.media_type == offer.media_type for each in forms):
+            return presentable_answer(record, _named(forms, offer.media_type))
+    raise missing(resource)  # it was deleted meanwhile
 
 
 def _each_document(resource: Resource, media_type: str) -> Response:

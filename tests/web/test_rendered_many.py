@@ -219,6 +219,11 @@ def test_who_takes_no_picture_gets_the_documents_of_a_study(client):
     assert client.get(path, "text/html").content_type == "text/html; charset=utf-8"
     assert "Enter text" in client.get(path, "text/plain").get_data(as_text=True)
     assert client.get(path, "video/mp4").data.startswith(b"a stream of a film")
+    assert client.get(f"{path}?accept=application/pdf", "*/*").data == PDF
+    assert client.get(path, "application/pdf, image/png;q=0.2").data == PDF
+    assert client.get(path, "application/pdf;q=0.2, image/png").content_type == "image/png"
+    browser = "text/html,application/xml;q=0.9,image/webp,*/*;q=0.8"
+    assert client.get(path, browser).content_type == "image/webp"
     answer = client.get(path, 'multipart/related; type="application/pdf"')
     found = parts_of(answer)
     assert [data for _, data in found] == [PDF, PDF]
