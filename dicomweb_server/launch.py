@@ -43,6 +43,8 @@ from dicomweb_server.web.app import (
 )
 from dicomweb_server.web.logs import formatter
 
+log = logging.getLogger(__name__)
+
 _M_ARENA_MAX = -8  # from glibc's malloc.h
 _ARENAS = 2
 _SILENCE = 60
@@ -196,8 +198,15 @@ def _tls_settings(config: Config) -> dict[str, Any]:
 
 def _begin_housekeeping(worker: Any) -> None:
     """Threads do not survive the fork: each worker begins its own."""
-    context: ServerContext = worker.wsgi.extensions[CONTEXT_KEY]
-    context.services.housekeeper.start()
+    context: ServerContext | None = getattr(worker.wsgi, "extensions", {}).get(CONTEXT_KEY)
+    if context is not None:
+        context.services.housekeeper.start()
+        return
+    log.warning(
+        "gunicorn serves a %s around the application, so CacheSweepSeconds has no effect; "
+        "middleware in `app.wsgi_app` leaves gunicorn the application itself",
+        type(worker.wsgi).__name__,
+    )
 
 
 def settings_for(config: Config) -> dict[str, Any]:

@@ -365,6 +365,10 @@ class Index(Provider, ABC):
         """One patient by its Orthanc identifier."""
         raise self._lacks("lists patients")
 
+    def studies_of(self, record: PatientRecord) -> list[str]:
+        """The UIDs of a patient's studies."""
+        raise self._lacks("deletes whole patients")
+
     @abstractmethod
     def changes(self, *, after: int = 0, limit: int = 100) -> list[Change]:
         """Entries of the log of changes, oldest first."""

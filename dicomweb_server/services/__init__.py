@@ -156,6 +156,7 @@ class Services:
                 Overwrite(config[OVERWRITE]),
                 filters=filters,
                 strict=config[STRICT_STORE],
+                forget_study=metadata.forget,
             ),
             search=SearchService(
                 index,
@@ -221,7 +222,7 @@ def _search_limits(config: Config) -> SearchLimits:
     )
 
 
-def _cache(config: Config, index: Index) -> AnswerCache | None:
-    if not config[METADATA_CACHE]:
-        return None
-    return AnswerCache(cache_folder(config) / "metadata", config[CACHE_SIZE] << 20, index)
+def _cache(config: Config, index: Index) -> AnswerCache:
+    # One that keeps nothing still forgets what was kept before.
+    maximum = config[CACHE_SIZE] << 20 if config[METADATA_CACHE] else 0
+    return AnswerCache(cache_folder(config) / "metadata", maximum, index)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from dicomweb_server.config import Option, whole
 from dicomweb_server.interfaces.index import BlobRef, IndexFailure
-from dicomweb_server.services.folders import open_for, owned, remove, trim
+from dicomweb_server.services.folders import is_bare, open_for, owned, remove, trim
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,8 @@ class DerivedCache:
             made = make()
             try:
                 self._write(ref, path, made)
+            except FileNotFoundError:
+                log.debug("an instance was deleted while something was made of it")
             except OSError as error:
                 log.warning("the frame cache %s cannot be written: %s", self._folder, error)
             with contextlib.suppress(IndexFailure):  # then a sweep finds it
@@ -79,13 +81,18 @@ class DerivedCache:
         remove(self._of(ref))
 
     def sweep(self) -> None:
-        """Delete everything of instances that the index does not know any more."""
+        """Delete everything of instances that the index does not know any more.
+
+        Everything, if nothing is to be kept; and folders whose files went to make room.
+        """
+        if not self._maximum:
+            remove(self._folder)
         folders = owned(self._folder)
         while page := list(islice(folders, _PAGE)):
             refs = {folder: BlobRef(*owner.split("\0")) for folder, owner in page if "\0" in owner}
             known = self._knows(list(refs.values()))
             for folder, _ in page:
-                if refs.get(folder) not in known:
+                if refs.get(folder) not in known or is_bare(folder):
                     remove(folder)
 
     def _of(self, ref: BlobRef) -> Path:

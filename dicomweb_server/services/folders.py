@@ -65,6 +65,13 @@ def owned(root: Path) -> Iterator[tuple[Path, str]]:
             yield folder, owner
 
 
+def is_bare(folder: Path) -> bool:
+    """Whether nothing is in a folder of a cache but perhaps the name of its owner."""
+    with contextlib.suppress(OSError):  # deleted a moment ago
+        return all(path.name == _OWNER for path in folder.iterdir())
+    return True
+
+
 def subfolders(path: Path) -> list[Path]:
     """The folders in a folder; none if it is not there."""
     with contextlib.suppress(OSError):

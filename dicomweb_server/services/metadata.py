@@ -27,7 +27,14 @@ from dicomweb_server.interfaces.index import Index, InstanceRecord
 from dicomweb_server.interfaces.metadata import MetadataMode
 from dicomweb_server.ps318.attributes import creators_of
 from dicomweb_server.ps318.paths import Resource
-from dicomweb_server.services.folders import open_for, owned, remove, subfolders, trim
+from dicomweb_server.services.folders import (
+    is_bare,
+    open_for,
+    owned,
+    remove,
+    subfolders,
+    trim,
+)
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +88,7 @@ class MetadataService:
         series: str,
         options: JsonOptions,
         load: Load,
-        cache: AnswerCache | None,
+        cache: AnswerCache,
     ) -> None:
         self._index = index
         self._by_depth = (modes[studies], modes[series], modes["Full"])
@@ -139,17 +146,15 @@ class MetadataService:
 
     def forget(self, study: str | None) -> None:
         """Delete the files of a study that was deleted, or of which something was."""
-        if self._cache is not None:
-            self._cache.forget(study)
+        self._cache.forget(study)
 
     def sweep(self) -> None:
         """Delete the files of what is gone or has changed."""
-        if self._cache is not None:
-            self._cache.sweep()
+        self._cache.sweep()
 
     def file(self, version: Version, *, compressed: bool) -> Path | None:
         """A file that holds the JSON array; None when it cannot or should not be kept."""
-        if self._cache is None or version.resource.instance is not None or version.fields:
+        if version.resource.instance is not None or version.fields:
             return None
         return self._cache.file(version, lambda: self.array(version), compressed=compressed)
 
@@ -160,7 +165,7 @@ def _restricted(text: bytes, fields: Sequence[str]) -> bytes:
 
 
 class AnswerCache:
-    """Files with assembled answers below one folder, up to a number of bytes."""
+    """Files with assembled answers below one folder, up to a number of bytes; 0: none at all."""
 
     def __init__(self, folder: Path, maximum: int, index: Index) -> None:
         self._folder = folder
@@ -174,6 +179,8 @@ class AnswerCache:
         self, version: Version, pieces: Callable[[], Iterator[bytes]], *, compressed: bool
     ) -> Path | None:
         """The file of an answer, written first if need be; None when it cannot be."""
+        if not self._maximum:
+            return None
         stem = self._stem(version)
         name = f"{stem[1]}-{version.digest()}.json{'.gz' if compressed else ''}"
         path = stem[0] / name
@@ -188,6 +195,8 @@ class AnswerCache:
             try:
                 open_for(stem[0], f"{resource.study}\0{resource.series or ''}")
                 self._write(path.with_name(name.removesuffix(".gz")), pieces())
+            except FileNotFoundError:
+                return None  # something of the study was deleted meanwhile
             except OSError as error:
                 log.warning("the metadata cache %s cannot be written: %s", self._folder, error)
                 return None
@@ -201,14 +210,22 @@ class AnswerCache:
         remove(self._of_study(study))
 
     def sweep(self) -> None:
-        """Delete what was made of versions that are not the newest, and of what is gone."""
+        """Delete what was made of versions that are not the newest, and of what is gone.
+
+        Everything, if nothing is to be kept; and folders that are left without files.
+        """
+        if not self._maximum:
+            remove(self._folder)
         for above in subfolders(self._folder):
             for folder, owner in owned(above):
                 study, _, series = owner.partition("\0")
                 if study:
                     self._drop_stale(folder, Resource(study, series or None))
-                else:
+                if not study or is_bare(folder):
                     remove(folder)
+            for folder in subfolders(above):
+                with contextlib.suppress(OSError):  # most are not empty
+                    folder.rmdir()
 
     def _drop_stale(self, folder: Path, resource: Resource) -> None:
         version = self._index.version(resource, EVERYTHING)

@@ -41,7 +41,11 @@ class RemovalService:
 
     def delete_patient(self, record: PatientRecord) -> Removed:
         """What became of a patient; nothing when something of it changed meanwhile."""
-        return self._forget(self.index.delete_patient(record))
+        studies = self.index.studies_of(record)
+        removed = self._forget(self.index.delete_patient(record))
+        for study in studies if removed.instances else ():
+            self.forget_study(study)
+        return removed
 
     def _forget(self, blobs: Sequence[BlobRef]) -> Removed:
         left = 0

@@ -224,6 +224,9 @@ class SqlIndex(Index):
     def patient(self, orthanc_id: str) -> PatientRecord | None:
         return self.database.read(lambda connection: patients.find(connection, orthanc_id))
 
+    def studies_of(self, record: PatientRecord) -> list[str]:
+        return patients.read_studies(self.database, record)
+
     def changes(self, *, after: int = 0, limit: int = 100) -> list[Change]:
         statement = (
             select(changes).where(changes.c.seq > after).order_by(changes.c.seq).limit(limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from dicomweb_index_sql.database import Database
 from dicomweb_index_sql.maintenance import delete_instances
@@ -53,9 +53,19 @@ def delete_patient(
     """Delete a patient, unless anything of it changed since the record was read."""
     if find(connection, record.orthanc_id) != record:
         return []
-    of_patient = (
-        select(studies.c.id)
+    rows = connection.execute(_of_patient(studies.c.id, record)).scalars()
+    return delete_instances(database, connection, list(rows))
+
+
+def read_studies(database: Database, record: PatientRecord) -> list[str]:
+    """The UIDs of a patient's studies."""
+    statement = _of_patient(studies.c.study_uid, record)
+    return database.read(lambda connection: list(connection.execute(statement).scalars()))
+
+
+def _of_patient(column: ColumnElement[Any], record: PatientRecord) -> Select[Any]:
+    return (
+        select(column)
         .join_from(studies, patients, studies.c.patient_row == patients.c.id)
         .where(patients.c.orthanc_id == record.orthanc_id)
     )
-    return delete_instances(database, connection, list(connection.execute(of_patient).scalars()))

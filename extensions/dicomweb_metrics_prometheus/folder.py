@@ -17,9 +17,9 @@ from pathlib import Path
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _PREFIX = "dicomweb-metrics-"
-_LOCK = "in-use"
+_MARK = "held"
 _GRACE_SECONDS = 3600
-"""A folder without a lock may be one that somebody is just making."""
+"""A folder that nobody has held yet may be one that somebody is just making."""
 
 
 def use_folder() -> Path:
@@ -47,11 +47,13 @@ def _hold(folder: Path) -> None:
     """Lock a folder for as long as this process or one that it forks lives.
 
     Not the process ID in its name: that may be somebody else's by now, or of another container.
+    Not a file in it: what cleans folders of temporary files deletes files that look idle, and
+    systemd-tmpfiles leaves a locked folder alone. Where folders cannot be locked, none is removed.
     """
-    made = folder / f"{_LOCK}.made"
-    file = os.open(made, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(file, fcntl.LOCK_EX)  # closed by the system
-    made.rename(folder / _LOCK)  # nobody sees it unlocked
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # until the system closes it
+        (folder / _MARK).touch()
 
 
 def _remove_abandoned(parent: Path) -> None:
@@ -63,20 +65,18 @@ def _remove_abandoned(parent: Path) -> None:
 
 
 def _is_abandoned(folder: Path) -> bool:
-    status = folder.lstat()
-    if status.st_uid != os.getuid():
-        return False
+    """Whether a folder is ours to remove; raises `OSError` if that cannot be told."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(folder, flags)
     try:
-        file = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return status.st_mtime < time.time() - _GRACE_SECONDS
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        status = os.fstat(descriptor)
+        if status.st_uid != os.getuid():
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Looked for while we have the lock: who makes the folder cannot leave the mark meanwhile.
+        return (folder / _MARK).exists() or status.st_mtime < time.time() - _GRACE_SECONDS
     finally:
-        os.close(file)
-    return True
+        os.close(descriptor)
 
 
 def _remove(folder: Path, owner: int) -> None:

@@ -5,15 +5,20 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 
 from dicomweb_server.testing.dicom import make_study, multipart_body, path_of
+from dicomweb_server.testing.server import RunningServer
 from tests.commands import command
 
+ROOT = Path(__file__).parents[2]
 RAW = {"Accept": "application/dicom; transfer-syntax=*"}
 
 
@@ -48,6 +53,42 @@ def test_a_log_for_machines(server):
     assert "Nobody" not in server.log
     # gunicorn's messages are objects too.
     assert any(m["logger"] == "gunicorn.error" for m in messages)
+
+
+# --- applications around ours --------------------------------------------------------------
+
+WRAPPED = """
+from wsgi import app as inner
+
+def app(environ, start_response):
+    return inner(environ, start_response)
+"""
+
+
+def test_an_application_inside_of_another_is_served(tmp_path):
+    (tmp_path / "wrapped.py").write_text(WRAPPED)
+    planned = RunningServer(folder=tmp_path, workers=1)
+    planned.config_path.write_text(json.dumps(planned.config))
+    paths = f"{ROOT},{tmp_path}"
+    command = ["-c", str(ROOT / "gunicorn.conf.py"), "--pythonpath", paths, "wrapped:app"]
+    with planned.log_path.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", *command],
+            env=os.environ | {"DICOMWEB_SERVER_CONFIG": str(planned.config_path)},
+            stderr=log,
+        )
+    try:
+        end = time.monotonic() + 60
+        status = None
+        while status is None and process.poll() is None and time.monotonic() < end:
+            with contextlib.suppress(httpx.TransportError):
+                status = httpx.get(f"{planned.origin}/health/ready").status_code
+            time.sleep(0.1)
+        assert status == 200, planned.log
+        assert "CacheSweepSeconds" in planned.log
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 # --- restarts ------------------------------------------------------------------------------

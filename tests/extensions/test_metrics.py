@@ -251,9 +251,12 @@ sys.stdin.read()
 """
 
 
-def test_folders_of_servers_that_were_killed_are_removed(tmp_path):
+@pytest.fixture
+def counting(tmp_path):
+    """Starts a process that counts below `tmp_path`; the process and its folder."""
     environment = {name: value for name, value in os.environ.items() if "PROMETHEUS" not in name}
     environment["TMPDIR"] = str(tmp_path)
+    started = []
 
     def start():
         process = subprocess.Popen(
@@ -263,16 +266,26 @@ def test_folders_of_servers_that_were_killed_are_removed(tmp_path):
             text=True,
             env=environment,
         )
+        started.append(process)
         return process, Path(process.stdout.readline().strip())
 
-    killed, abandoned = start()
-    living, used = start()
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def test_folders_of_servers_that_were_killed_are_removed(tmp_path, counting):
+    killed, abandoned = counting()
+    living, used = counting()
     being_made = tmp_path / "dicomweb-metrics-1-made"
     being_made.mkdir()
     killed.kill()
     killed.communicate()
     assert abandoned.exists()
-    last, own = start()
+    last, own = counting()
     assert not abandoned.exists()
     assert all(each.exists() for each in (used, own, being_made))
     for process in (living, last):
@@ -280,3 +293,17 @@ def test_folders_of_servers_that_were_killed_are_removed(tmp_path):
         assert process.returncode == 0
     assert not used.exists()
     assert not own.exists()
+
+
+def test_a_folder_in_use_stays_though_its_files_were_cleaned_away(tmp_path, counting):
+    living, used = counting()
+    for path in used.iterdir():
+        path.unlink()
+    os.utime(used, (0, 0))
+    counting()
+    assert used.exists()
+    living.kill()
+    living.communicate()
+    os.utime(used, (0, 0))
+    counting()
+    assert not used.exists()

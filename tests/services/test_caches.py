@@ -1,6 +1,8 @@
 """What is kept of instances is gone when they are, on every node."""
 
 import time
+from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -119,3 +121,69 @@ def test_a_running_server_sweeps_by_itself(nodes, tmp_path):
             while kept(tmp_path / "b") and time.monotonic() < until:
                 time.sleep(0.1)
             assert kept(tmp_path / "b") == []
+
+
+@pytest.mark.dicomweb_config({"MaximumPatientCount": 1})
+def test_a_patient_who_made_room_leaves_nothing(client, tmp_path):
+    first = grey(PatientID="first")
+    client.stored(first)
+    fill(client, first)
+    assert kept(tmp_path)
+    client.stored(grey(PatientID="second"))
+    assert client.get(f"/{path_of(first)}/metadata").status_code == 404
+    assert kept(tmp_path) == []
+
+
+@pytest.mark.dicomweb_config({"OverwriteInstances": "Always"})
+def test_what_was_replaced_is_kept_nowhere(client, tmp_path):
+    data = grey(PatientName="Before^It")
+    client.stored(data)
+    fill(client, data)
+    study, series, instance = uids_of(data)
+    same = {"StudyInstanceUID": study, "SeriesInstanceUID": series, "SOPInstanceUID": instance}
+    client.stored(grey(PatientName="After^It", **same))
+    assert kept(tmp_path) == []
+
+
+def test_caches_that_are_switched_off_are_emptied(tmp_path):
+    data = grey()
+    with temporary_app(tmp_path) as app:
+        client = Client(app.test_client())
+        client.stored(data)
+        fill(client, data)
+    assert kept(tmp_path)
+    off = {"DicomWeb": {"EnableMetadataCache": False}, "FrameCacheSizeMB": 0}
+    with temporary_app(tmp_path, off) as app:
+        fill(Client(app.test_client()), data)
+        context_of(app).services.housekeeper.sweep()
+    assert kept(tmp_path) == []
+
+
+def test_a_sweep_removes_folders_without_content(client, tmp_path):
+    """The size of a cache is that of its files: folders would become more and more."""
+    data = grey()
+    client.stored(data)
+    fill(client, data)
+    for path in kept(tmp_path):
+        if path.name != "made-of":
+            path.unlink()
+    context_of(client.flask.application).services.housekeeper.sweep()
+    left = [path for path in tmp_path.rglob("cache/*/*/*") if ".locks" not in str(path)]
+    assert left == []
+
+
+def test_a_deletion_meanwhile_is_no_trouble_of_the_cache(tmp_path, caplog):
+    known = {BlobRef("default", "going")}
+    cache = DerivedCache(tmp_path / "frames", 1 << 20, lambda refs: known & set(refs))
+    ref = BlobRef("default", "going")
+    assert cache.get(ref, "1", lambda: b"a frame") == b"a frame"
+    write = Path.write_bytes
+
+    def deleted_just_then(path, data):
+        count = write(path, data)
+        cache.forget(ref)
+        return count
+
+    with patch.object(Path, "write_bytes", deleted_just_then):
+        assert cache.get(ref, "2", lambda: b"another") == b"another"
+    assert caplog.messages == []

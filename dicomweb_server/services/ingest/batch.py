@@ -184,8 +184,8 @@ class Batch:
             done = self.service.healed(item.new, added)
         except (StorageError, IndexFailure) as error:
             self._failed(item, error)
-            self.service.discard(added)
+            self.service.discard(item.new, added)
             return
         known = replace(item.known, orthanc_id=done.ids.instance, outcome=done.outcome)
         self.settle(item.position, replace(known, size=item.new.size))
-        self.service.discard(done)
+        self.service.discard(item.new, done)

@@ -45,13 +45,16 @@ class IngestService:
         *,
         filters: Mapping[str, IngestFilter] | None = None,
         strict: bool = False,
+        forget_study: Callable[[str], None],
     ) -> None:
+        """`forget_study`: deletes what is kept of the metadata of a study."""
         self.storages = storages
         self.index = index
         self.reading = reading
         self.room = room
         self.overwrite = overwrite
         self._strict = strict
+        self._forget_study = forget_study
         self.filters = Filters(filters or {}, storages.default.create, reading)
         self.watchers: list[Callable[[Ingested], None]] = []
         """Called with what became of each instance, in the thread that took it in."""
@@ -82,9 +85,14 @@ class IngestService:
         log.warning("the file %s is lost or cut: it is replaced", added.kept.ref.key)
         return self.index.add([new], overwrite=Overwrite.ALWAYS)[0]
 
-    def discard(self, added: Added) -> None:
-        """Delete the blob that nobody needs any more; what fails is found by `check`."""
+    def discard(self, new: NewInstance, added: Added) -> None:
+        """Delete the blob that nobody needs any more, and what was made of it.
+
+        What fails is found by `check`.
+        """
         if added.discarded is not None:
+            if added.discarded != new.blob:
+                self._forget_study(new.parsed.study_uid)
             with contextlib.suppress(StorageError):
                 self.storages.delete(added.discarded)
 

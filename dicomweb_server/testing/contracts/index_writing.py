@@ -409,7 +409,10 @@ class IndexWriting:
     def test_a_patient_is_deleted_wholly(self, index: Index) -> None:
         index.add([one(PatientID="A"), one(PatientID="B"), one(PatientID="A", SOPInstanceUID="2")])
         first, second = index.patients()
+        uids = {record.patient_id: index.studies_of(record) for record in (first, second)}
+        assert uids == {"A": ["1.1"], "B": ["1.1"]}
         gone = index.delete_patient(first)
+        assert index.studies_of(first) == []
         assert len(gone) == (2 if first.patient_id == "A" else 1)
         assert list(index.patients()) == [second]
         assert not set(gone) & blobs(index)
