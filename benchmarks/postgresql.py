@@ -22,7 +22,7 @@ def main() -> None:
     arguments = parser.parse_args()
     only = [part for part in arguments.only.split(",") if part]
     with RunningPostgreSQL(durable=True) as postgresql:
-        url = postgresql.url(postgresql.create_database())
+        url = postgresql.local_url(postgresql.create_database())
         config = {"LogLevel": "warning"}
         with (
             RunningServer(config) as sqlite,

@@ -23,7 +23,6 @@ _USERS = ("postgres", "nobody")
 _START_SECONDS = 60
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
     "max_connections": "200",
 }
 # Tests need no safety against power failures; a killed server loses nothing by these.
@@ -78,13 +77,17 @@ def _other_user() -> dict[str, Any]:
 class RunningPostgreSQL:
     """A PostgreSQL server on a free port of the loopback interface, while the `with` block runs.
 
+    Who may read the temporary folder reaches it by a Unix socket too.
+
     `durable`: with its own settings instead of those that are quick.
     """
 
     def __init__(self, *, durable: bool = False) -> None:
-        self._settings = _SETTINGS if durable else _SETTINGS | _QUICK
         self._how = _other_user()
         self._folder = Path(tempfile.mkdtemp(prefix="dicomweb-postgresql-"))
+        self._settings = _SETTINGS | {"unix_socket_directories": str(self._folder)}
+        if not durable:
+            self._settings |= _QUICK
         self._programs = find_programs()
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
@@ -93,6 +96,10 @@ class RunningPostgreSQL:
     def url(self, database: str) -> str:
         """The SQLAlchemy URL of a database; with a password, which must be shown nowhere."""
         return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+
+    def local_url(self, database: str) -> str:
+        """As `url`, by the Unix socket."""
+        return f"postgresql://{USER}:{PASSWORD}@/{database}?host={self._folder}&port={self.port}"
 
     # --- starting and stopping -------------------------------------------------------------
 

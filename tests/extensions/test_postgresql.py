@@ -88,6 +88,13 @@ def test_a_database_that_cannot_be_reached_is_named_without_the_password(build):
     assert PASSWORD not in shown
 
 
+def test_the_unix_socket_of_the_database_works(build, postgresql):
+    index = build(postgresql.local_url(postgresql.create_database()))
+    index.migrate()
+    assert index.add([new_instance()])[0].outcome is Outcome.STORED
+    index.check()
+
+
 def test_a_database_that_does_not_exist_is_named(build, postgresql):
     with pytest.raises(IndexUnavailable, match="nothing_like_this"):
         build(postgresql.url("nothing_like_this")).check()
