@@ -85,7 +85,9 @@ class RunningPostgreSQL:
     def __init__(self, *, durable: bool = False) -> None:
         self._how = _other_user()
         self._folder = Path(tempfile.mkdtemp(prefix="dicomweb-postgresql-"))
-        self._settings = _SETTINGS | {"unix_socket_directories": str(self._folder)}
+        # An address of a Unix socket has at most 107 bytes.
+        self._sockets = str(self._folder) if len(str(self._folder)) < 80 else ""
+        self._settings = _SETTINGS | {"unix_socket_directories": self._sockets}
         if not durable:
             self._settings |= _QUICK
         self._programs = find_programs()
@@ -98,8 +100,10 @@ class RunningPostgreSQL:
         return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
     def local_url(self, database: str) -> str:
-        """As `url`, by the Unix socket."""
-        return f"postgresql://{USER}:{PASSWORD}@/{database}?host={self._folder}&port={self.port}"
+        """As `url`, by the Unix socket, unless the path of the temporary folder is too long."""
+        if not self._sockets:
+            return self.url(database)
+        return f"postgresql://{USER}:{PASSWORD}@/{database}?host={self._sockets}&port={self.port}"
 
     # --- starting and stopping -------------------------------------------------------------
 
