@@ -213,7 +213,9 @@ def register_blueprints(context: ServerContext) -> list[Blueprint]:
 def prepare_app(app: Flask, context: ServerContext) -> None:
     """Change the finished application: wrap `app.wsgi_app`, add handlers.
 
-    An extension that is called earlier wraps first and so sees a request later.
+    An extension that is called earlier wraps first and so sees a request later. Functions that
+    Flask is to call around all views, or around the core's, make the server call its views for each
+    request instead of sending known answers again (`RepeatedAnswersMB`).
 
     Args:
         app: the Flask application with all routes.

@@ -80,6 +80,14 @@ REQUEST_TIMEOUT = Option(
     whole(1),
 )
 
+REPEATED_ANSWERS = Option(
+    "RepeatedAnswersMB",
+    16,
+    "Memory of each worker for answers that are sent again to who asks the same again, in MiB, "
+    "until something in the index changes; 0: every answer is made anew.",
+    whole(),
+)
+
 ROOT = Option("DicomWeb.Root", "/dicom-web/", "Root of the DICOMweb routes.", text)
 PUBLIC_ROOT = Option(
     "DicomWeb.PublicRoot", "", "Root in generated URLs; empty: DicomWeb.Root.", text
@@ -197,7 +205,7 @@ GRACEFUL_TIMEOUT = Option(
 OPTIONS = (
     *(NAME, HTTP_PORT, HTTP_BIND_ADDRESSES, HTTP_WORKERS, HTTP_THREADS),
     *(STORAGE_DIRECTORY, INDEX_DIRECTORY, READ_ONLY, MAXIMUM_BODY, DESCRIBE_ERRORS, COMPRESSION),
-    REQUEST_TIMEOUT,
+    *(REQUEST_TIMEOUT, REPEATED_ANSWERS),
     *(ROOT, PUBLIC_ROOT, ENABLE, HOST, SSL, STUDIES_METADATA, SERIES_METADATA),
     *(STORAGES, DEFAULT_STORAGE, INDEX, STATE_STORE, AUTHENTICATION, AUTHORIZATION),
     CORS_ORIGINS,

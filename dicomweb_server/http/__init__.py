@@ -18,6 +18,7 @@ from dicomweb_server.http.answers import (
 from dicomweb_server.http.conditions import not_modified, with_etag
 from dicomweb_server.http.description import describes
 from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.repeatable import repeatable
 from dicomweb_server.http.touched import is_noting, names, note_touched
 from dicomweb_server.http.urls import base_url
 from dicomweb_server.http.warning import claim_parameter, warn
@@ -39,6 +40,7 @@ __all__ = [
     "not_modified",
     "note_touched",
     "ranged_answer",
+    "repeatable",
     "requires",
     "scope_of",
     "stream_answer",

@@ -16,7 +16,8 @@ from werkzeug.wsgi import wrap_file
 from dicomweb_server.http.access import current_context
 from dicomweb_server.http.conditions import PRIVATE, VARY, with_etag
 from dicomweb_server.http.errors import HttpError
-from dicomweb_server.http.pieces import Piece, WrongSize, coalesced, sender
+from dicomweb_server.http.pieces import FileRange, Piece, WrongSize, coalesced, sender
+from dicomweb_server.http.repeatable import recording_of
 from dicomweb_server.ps318.accept import Match, Offer, negotiate
 from dicomweb_server.ps318.charsets import negotiate_charset
 from dicomweb_server.ps318.media_types import format_media_type
@@ -107,6 +108,8 @@ def file_answer(
         wrap_file(request.environ, file, _BLOCK), content_type=media_type, direct_passthrough=True
     )
     answer.content_length = found
+    if recording := recording_of(request.environ):
+        recording.whole(FileRange(path, found, found))
     if encoding:
         answer.headers["Content-Encoding"] = encoding
     return answer
@@ -124,9 +127,11 @@ def stream_answer(
 
     It has no ranges (RFC 9110, 14.3): a second request would make it anew.
     """
-    iterator = iter(pieces)
+    environ = request.environ
+    recording = recording_of(environ)
+    iterator = iter(pieces) if recording is None else recording.follow(pieces)
     first = next(iterator, b"")
-    chunks = coalesced(_chain(first, iterator), sender(length))
+    chunks = coalesced(_chain(first, iterator), sender(environ, length))
     begun = next(chunks, b"")
     answer = Response(
         _chain(begun, chunks),

@@ -10,6 +10,10 @@ from typing import Any, cast
 
 from flask import Request, g, request
 
+ROUTE = "dicomweb_server.route"
+"""Key of the WSGI environment with the rule that the path fitted, "" for none, once the answer is
+made: for middleware that counts requests."""
+
 
 def current_request() -> Request:
     """The request itself."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
-
-from flask import request
 
 _BLOCK = 1 << 18
 _ALONE = 1 << 16
@@ -26,12 +24,30 @@ class WrongSize(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class FileRange:
+    """`size` bytes from `offset` on of a file that has `whole` bytes."""
+
+    path: Path | str
+    whole: int
+    size: int
+    offset: int = 0
+
+    def open(self) -> LocalFile:
+        """The open file. Raises OSError, or `WrongSize` when the file has another size."""
+        return LocalFile.open(self.path, self.whole, (self.offset, self.size))
+
+
+@dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A piece of an answer that is a range of a file: `size` bytes from `offset` on."""
+    """A piece of an answer that is a range of an open file: `size` bytes from `offset` on.
+
+    `source` is how to open it again.
+    """
 
     file: BinaryIO
     size: int
-    offset: int = 0
+    offset: int
+    source: FileRange
 
     @classmethod
     def open(cls, path: Path | str, whole: int, part: tuple[int, int] | None = None) -> LocalFile:
@@ -45,11 +61,13 @@ class LocalFile:
             file.close()
             raise WrongSize(found)
         offset, size = part or (0, whole)
-        return cls(file, size, offset)
+        return cls(file, size, offset, FileRange(path, whole, size, offset))
 
     def part(self, offset: int, size: int) -> Iterator[LocalFile]:
         """A range of this one, as the only piece."""
-        yield LocalFile(self.file, size, self.offset + offset)
+        start, whole = self.offset + offset, self.source
+        source = FileRange(whole.path, whole.whole, size, start)
+        yield LocalFile(self.file, size, start, source)
 
     def read(self) -> Iterator[bytes]:
         """The bytes in large pieces; raises OSError when the file is shorter than it was."""
@@ -113,9 +131,8 @@ class _Kernel:
         return iter(())
 
 
-def sender(length: int | None) -> _Reader | _Kernel:
-    """How files inside of the answer to the current request go out; `length` is its length."""
-    environ = request.environ
+def sender(environ: Mapping[str, Any], length: int | None) -> _Reader | _Kernel:
+    """How files inside of the answer to a request go out; `length` is that of the answer."""
     connection: Any = environ.get("gunicorn.socket")
     plain = type(connection) is socket.socket and environ["wsgi.url_scheme"] == "http"
     http1 = environ.get("SERVER_PROTOCOL", "").startswith("HTTP/1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 from flask import request
@@ -31,8 +32,12 @@ def set_timeout() -> None:
     The kernel watches: a time-out of Python's own would cost a system call before each read, and
     would take `sendfile` to pieces.
     """
-    connection: Any = request.environ.get("gunicorn.socket")
+    keep_in_touch(request.environ, current_context().config[REQUEST_TIMEOUT])
+
+
+def keep_in_touch(environ: Mapping[str, Any], seconds: int) -> None:
+    """The same for the client of any request."""
+    connection: Any = environ.get("gunicorn.socket")
     if connection is not None:
-        seconds = current_context().config[REQUEST_TIMEOUT]
         with contextlib.suppress(OSError, AttributeError):
             limit_silence(connection, seconds)

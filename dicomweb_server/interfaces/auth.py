@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from dicomweb_server.interfaces.provider import Provider
 from dicomweb_server.ps318 import attributes as sets
@@ -180,6 +180,13 @@ ANONYMOUS = Identity()
 
 class Authenticator(Provider, ABC):
     """Finds out who asks. Several are asked in the configured order."""
+
+    lasting: ClassVar[bool] = False
+    """Whether the same headers mean the same identity, or none, for as long as the server runs.
+
+    MAY be True if it heeds nothing else but the configuration: then answers may be sent again
+    without asking it. It MUST be False if logins expire or can be taken back.
+    """
 
     @abstractmethod
     def authenticate(self, request: Request) -> Identity | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -343,6 +343,15 @@ class Index(Provider, ABC):
         """
         found = self.details(row)
         return None if found is None else found.pixel_data
+
+    def state(self) -> Hashable | None:
+        """A value that is another one after every commit, and never one of before again.
+
+        None: that cannot be told. It MUST show what others committed, from the moment on at which
+        their own write returned. An answer is sent again as long as it stays, so it SHOULD cost
+        much less than a search.
+        """
+        return None
 
     # --- looking after it ------------------------------------------------------------------
 

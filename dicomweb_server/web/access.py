@@ -74,9 +74,8 @@ def check_routes(app: Flask) -> None:
             )
 
 
-def remote_address() -> str:
+def address_of(environ: Mapping[str, Any]) -> str:
     """The address of the client, as far as it is trusted."""
-    environ = request.environ
     return str(environ.get(FORWARDED_FOR) or environ.get("REMOTE_ADDR") or "")
 
 
@@ -94,6 +93,7 @@ def install_access(app: Flask, context: ServerContext) -> None:
         if local_only:
             _check_local(config, current.environ)
         here.identity = ANONYMOUS if must_log_in else _NOBODY_LOGS_IN
+        here.lasting = not must_log_in
         if action is Action.PUBLIC:
             return None
         if must_log_in:
@@ -128,7 +128,10 @@ def _log_in(context: ServerContext) -> Response | None:
 
     None: somebody has logged in.
     """
+    lasting = True
     for authenticator in context.providers.authenticators:
+        # One that was asked before may know more of the same request later.
+        lasting = lasting and authenticator.lasting
         try:
             identity = authenticator.authenticate(request)
         except AuthenticationFailed as error:
@@ -142,6 +145,7 @@ def _log_in(context: ServerContext) -> Response | None:
             return _unauthorized(context, "the login could not be checked")
         if identity is not None:
             g.identity = identity
+            g.lasting = lasting
             return None
     if "HTTP_AUTHORIZATION" in request.environ:
         names = ", ".join(authenticator.name for authenticator in context.providers.authenticators)
@@ -181,11 +185,11 @@ def _check_origin(config: Config) -> None:
 
 
 __all__ = [
+    "address_of",
     "authentication_enabled",
     "check_access",
     "check_routes",
     "current_context",
     "install_access",
     "remote_access",
-    "remote_address",
 ]

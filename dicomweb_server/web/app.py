@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,10 @@ from dicomweb_server.settings import (
 from dicomweb_server.web.access import check_access, check_routes, install_access
 from dicomweb_server.web.application import Application
 from dicomweb_server.web.cors import install_cors
-from dicomweb_server.web.listeners import install_listeners
+from dicomweb_server.web.listeners import Listeners, install_listeners
 from dicomweb_server.web.paths import tidy_paths
 from dicomweb_server.web.patients import patients_blueprint
+from dicomweb_server.web.repeated import RepeatedAnswers, functions_of, install_repeated
 from dicomweb_server.web.requests import install_request_log
 from dicomweb_server.web.server import server
 from dicomweb_server.web.studies import studies_blueprint
@@ -154,6 +155,8 @@ def build_app(context: ServerContext) -> Flask:
     app.config["DICOMWEB_DESCRIBE_ERRORS"] = context.config[DESCRIBE_ERRORS]
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
+    listeners = Listeners(context)
+    repeated = install_repeated(app, context, listeners)
     install_request_log(app)
     install_cors(app, context.config)
     install_access(app, context)
@@ -164,10 +167,13 @@ def build_app(context: ServerContext) -> Flask:
     if config[ENABLE]:
         root = slashed(config[ROOT])
         app.register_blueprint(studies_blueprint(root, read_only=config[READ_ONLY]))
+    own = functions_of(app)
     _register_blueprints(app, context)
     context.extensions.call("prepare_app", app=app, context=context)
-    install_listeners(app, context)
+    _let_them_see(app, own, repeated)
+    install_listeners(app, listeners)
     if isinstance(context.extensions, TracedExtensions):
+        repeated.stop("TraceHooks counts what is done for each request")
         install_trace(app, context.extensions.trace, context.extensions.plugins())
     check_routes(app)
     app.wsgi_app = tidy_paths(app.wsgi_app)  # type: ignore[method-assign, assignment]
@@ -186,3 +192,14 @@ def _register_blueprints(app: Flask, context: ServerContext) -> None:
             app.register_blueprint(blueprint)
         except (AssertionError, ValueError) as error:
             raise ExtensionError(f"extension {owner}: {error}") from error
+
+
+def _let_them_see(
+    app: Flask, own: Mapping[str, set[Callable[..., Any]]], repeated: RepeatedAnswers
+) -> None:
+    """An extension that put a function around the core's views is to see each request to them."""
+    after = functions_of(app)
+    strangers = {function for name in own for function in after[name] - own[name]}
+    if strangers:
+        names = sorted({str(getattr(each, "__module__", each)) for each in strangers})
+        repeated.stop(f"{', '.join(names)} look at each request")

@@ -12,15 +12,32 @@ from dicomweb_server.context import ServerContext
 from dicomweb_server.http.touched import all_touched
 from dicomweb_server.interfaces.auth import ANONYMOUS, Identity
 from dicomweb_server.interfaces.requests import RequestSummary, Result
-from dicomweb_server.web.access import remote_address
+from dicomweb_server.web.access import address_of
 
 log = logging.getLogger(__name__)
 _LONGEST = 200
 
 
-def install_listeners(app: Flask, context: ServerContext) -> None:
-    """Call `request_finished` of who implements it; nothing is done when nobody does."""
-    listeners = context.extensions.listeners("request_finished")
+class Listeners:
+    """The extensions that implement `request_finished`; false if there are none."""
+
+    def __init__(self, context: ServerContext) -> None:
+        self._listeners = context.extensions.listeners("request_finished")
+
+    def __bool__(self) -> bool:
+        return bool(self._listeners)
+
+    def tell(self, summary: RequestSummary) -> None:
+        """Call each of them; one that fails fails alone."""
+        for name, listener, wanted in self._listeners:
+            try:
+                listener(*(summary for _ in wanted))
+            except Exception:
+                log.exception("extension %s: request_finished failed", name)
+
+
+def install_listeners(app: Flask, listeners: Listeners) -> None:
+    """Tell them of every request; nothing is done when there are none."""
     if not listeners:
         return
 
@@ -28,12 +45,8 @@ def install_listeners(app: Flask, context: ServerContext) -> None:
         g.touched = []
 
     def end(answer: Response) -> Response:
-        summary = _summary(answer)
-        for name, listener, wanted in listeners:
-            try:
-                listener(*(summary for _ in wanted))
-            except Exception:
-                log.exception("extension %s: request_finished failed", name)
+        summary = g.summary = _summary(answer)
+        listeners.tell(summary)
         return answer
 
     # First of all: who is refused at the door is told of too.
@@ -48,7 +61,7 @@ def _summary(answer: Response) -> RequestSummary:
         time=datetime.now(UTC) - timedelta(seconds=seconds),
         seconds=seconds,
         request_id=g.request_id,
-        address=remote_address(),
+        address=address_of(request.environ),
         user=identity.label,
         groups=identity.groups,
         method=request.method,

@@ -40,7 +40,7 @@ from dicomweb_server.ps318.multipart import (
 from dicomweb_server.services.ingest import Batch, Ingested, Part
 from dicomweb_server.services.metadata_parts import METADATA_TYPES, MetadataParts, PartSink
 from dicomweb_server.web import body
-from dicomweb_server.web.access import remote_address
+from dicomweb_server.web.access import address_of
 from dicomweb_server.web.store_answer import store_answer
 
 _ANSWERS = (Offer(DICOM_JSON), Offer(DICOM_XML), Offer(DICOM_XML, multipart=True))
@@ -184,7 +184,7 @@ def _media_type() -> MediaType:
 
 
 def _origin() -> Origin:
-    return Origin("STOW-RS", remote_address(), g.identity.label)
+    return Origin("STOW-RS", address_of(request.environ), g.identity.label)
 
 
 def _receive(batch: Batch, media_type: MediaType) -> list[str]:

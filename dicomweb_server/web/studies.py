@@ -8,6 +8,7 @@ from dicomweb_server.http.access import current_context, requires
 from dicomweb_server.http.conditions import refuse_match
 from dicomweb_server.http.description import describes
 from dicomweb_server.http.errors import HttpError
+from dicomweb_server.http.repeatable import repeatable
 from dicomweb_server.http.warning import warn
 from dicomweb_server.interfaces.auth import Action
 from dicomweb_server.ps318.paths import Resource
@@ -74,6 +75,7 @@ def _metadata_routes(routes: Blueprint) -> None:
     @routes.get("/studies/<study>/metadata")
     @routes.get("/studies/<study>/series/<series>/metadata")
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/metadata")
+    @repeatable
     @requires(Action.READ)
     @describes(
         "The attributes of each instance, without bulk data",
@@ -84,6 +86,7 @@ def _metadata_routes(routes: Blueprint) -> None:
         return reading.metadata(Resource(study, series, instance))
 
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/bulk/<path:path>")
+    @repeatable
     @requires(Action.READ)
     @describes("The value of one attribute", produces=_VALUES, query=_ACCEPT)
     def bulk(study: str, series: str, instance: str, path: str) -> Response:
@@ -94,6 +97,7 @@ def _value_routes(routes: Blueprint) -> None:
     @routes.get("/studies/<study>/bulkdata")
     @routes.get("/studies/<study>/series/<series>/bulkdata")
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/bulkdata")
+    @repeatable
     @requires(Action.READ)
     @describes("All bulk data", produces=_ENCODED, query=_ACCEPT)
     def bulk_data(study: str, series: str | None = None, instance: str | None = None) -> Response:
@@ -102,6 +106,7 @@ def _value_routes(routes: Blueprint) -> None:
     @routes.get("/studies/<study>/pixeldata")
     @routes.get("/studies/<study>/series/<series>/pixeldata")
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/pixeldata")
+    @repeatable
     @requires(Action.READ)
     @describes("All pixel data as stored", produces=_PIXELS, query=_ACCEPT)
     def pixel_data(study: str, series: str | None = None, instance: str | None = None) -> Response:
@@ -111,6 +116,7 @@ def _value_routes(routes: Blueprint) -> None:
 def _frame_routes(routes: Blueprint) -> None:
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/frames")
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/frames/<listed>")
+    @repeatable
     @requires(Action.READ)
     @describes("Frames of pixel data", produces=_FRAMES, query=_ACCEPT)
     def frames(study: str, series: str, instance: str, listed: str | None = None) -> Response:
@@ -122,6 +128,7 @@ def _rendered_routes(routes: Blueprint) -> None:
     @routes.get("/studies/<study>/series/<series>/rendered")
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/rendered")
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/frames/<listed>/rendered")
+    @repeatable
     @requires(Action.READ)
     @describes("What it looks like", produces=_RENDERED, query=_VIEW + _ACCEPT)
     def rendered(
@@ -136,6 +143,7 @@ def _rendered_routes(routes: Blueprint) -> None:
     @routes.get("/studies/<study>/series/<series>/thumbnail")
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/thumbnail")
     @routes.get("/studies/<study>/series/<series>/instances/<instance>/frames/<listed>/thumbnail")
+    @repeatable
     @requires(Action.READ)
     @describes("A small picture of it", produces=_PICTURES, query=_VIEW + _ACCEPT)
     def thumbnail(
@@ -151,6 +159,7 @@ def _retrieve_routes(routes: Blueprint) -> None:
     @routes.get("/studies/<study>")
     @routes.get("/studies/<study>/series/<series>")
     @routes.get("/studies/<study>/series/<series>/instances/<instance>")
+    @repeatable
     @requires(Action.READ)
     @describes("The instances", produces=_INSTANCES, query=_DICOMDIR + _ACCEPT)
     def instances(study: str, series: str | None = None, instance: str | None = None) -> Response:
@@ -159,12 +168,14 @@ def _retrieve_routes(routes: Blueprint) -> None:
 
 def _search_routes(routes: Blueprint) -> None:
     @routes.get("/patients")
+    @repeatable
     @requires(Action.SEARCH)
     @describes("Search for patients", produces=_MATCHES, query=_SEARCH + _TEXT)
     def search_patients() -> Response:
         return search.search(QueryLevel.PATIENT)
 
     @routes.get("/studies")
+    @repeatable
     @requires(Action.SEARCH)
     @describes("Search for studies", produces=_MATCHES, query=_SEARCH + _TEXT)
     def search_studies() -> Response:
@@ -172,6 +183,7 @@ def _search_routes(routes: Blueprint) -> None:
 
     @routes.get("/series")
     @routes.get("/studies/<study>/series")
+    @repeatable
     @requires(Action.SEARCH)
     @describes("Search for series", produces=_MATCHES, query=_SEARCH + _TEXT)
     def search_series(study: str | None = None) -> Response:
@@ -180,6 +192,7 @@ def _search_routes(routes: Blueprint) -> None:
     @routes.get("/instances")
     @routes.get("/studies/<study>/instances")
     @routes.get("/studies/<study>/series/<series>/instances")
+    @repeatable
     @requires(Action.SEARCH)
     @describes("Search for instances", produces=_MATCHES, query=_SEARCH + _TEXT)
     def search_instances(study: str | None = None, series: str | None = None) -> Response:

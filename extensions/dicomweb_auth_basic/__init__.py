@@ -110,6 +110,7 @@ class BasicAuthenticator(Authenticator):
     """Checks user name and password (RFC 7617)."""
 
     name = "basic"
+    lasting = True
 
     def __init__(self, settings: Settings) -> None:
         self._users = settings.config[REGISTERED_USERS]

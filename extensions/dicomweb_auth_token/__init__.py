@@ -31,6 +31,7 @@ class TokenAuthenticator(Authenticator):
     """Compares the digest of what comes with those of the configuration."""
 
     name = "token"
+    lasting = True
     options = (TOKENS,)
 
     def __init__(self, settings: Settings) -> None:

@@ -7,11 +7,11 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, Connection, Engine, bindparam, select, update
+from sqlalchemy import BigInteger, Connection, Engine, bindparam, select, text, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
@@ -98,6 +98,10 @@ class Database:
         self._writers: list[_Session] = self._readers if self.kind.one_list else []
         self._free = _places(self.kind)
         self._pid = 0
+        self._watch: _Session | None = None
+        self._watching = threading.Lock()
+        self._generation = 0
+        self._state = Prepared(text(self.kind.state))
 
     @property
     def engine(self) -> Engine:
@@ -116,7 +120,11 @@ class Database:
 
     def _forget_sessions(self) -> list[_Session]:
         """Every idle connection; none of them is given out any more."""
+        self._generation += 1
         sessions = [*self._readers, *([] if self.kind.one_list else self._writers)]
+        if self._watch is not None:
+            sessions.append(self._watch)
+            self._watch = None
         self._readers = []
         self._writers = self._readers if self.kind.one_list else []
         return sessions
@@ -235,6 +243,23 @@ class Database:
         else:
             self._discard(session)
         return result
+
+    def state(self) -> Hashable:
+        """A value that is another one after every commit, and never one of before again."""
+        with self.translated():
+            if not self.kind.state_of_connection:
+                return self.fetch(self._state)[0][0], self._generation
+            engine = self.engine
+            with self._watching:
+                if self._watch is None:
+                    self._watch = _Session(engine, self.kind, None)
+                    self._generation += 1
+                try:
+                    return self._generation, self._state.rows(self._watch.cursor)[0][0]
+                except self.kind.driver_error():
+                    self._watch.close()
+                    self._watch = None
+                    raise
 
     # --- writing ---------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -209,6 +209,9 @@ class SqlIndex(Index):
 
     def pixel_data(self, row: int) -> bytes | None:
         return reads.read_pixel_data(self.database, row)
+
+    def state(self) -> Hashable:
+        return self.database.state()
 
     # --- looking after it ------------------------------------------------------------------
 

@@ -82,6 +82,11 @@ class Kind(ABC):
     snapshot = "BEGIN"
     """Begins a transaction whose statements all see the same data."""
 
+    state: str
+    """A query for a value that changes with each commit."""
+    state_of_connection = False
+    """Whether it tells so of one connection alone: what others committed while that was open."""
+
     @abstractmethod
     def begin(self, cursor: Cursor, *, alone: bool) -> int:
         """Begin to write; with `alone`, as the only one who takes numbers of the sequence.

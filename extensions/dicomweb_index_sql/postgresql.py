@@ -89,6 +89,8 @@ class PostgreSQL(Kind):
         f"LOCK TABLE {', '.join(metadata.tables)} IN SHARE MODE",
     )
     filled = ("ANALYZE",)  # else the first searches are planned for empty tables
+    # Which transactions are visible: no two states of the database have the same ones.
+    state = "SELECT pg_current_snapshot()::text"
     snapshot = "BEGIN ISOLATION LEVEL REPEATABLE READ"
 
     def __init__(self, url: URL, busy_seconds: float, connections: int) -> None:

@@ -41,6 +41,8 @@ class Sqlite(Kind):
     """A database in one file."""
 
     one_list = False
+    state = "PRAGMA data_version"
+    state_of_connection = True
 
     def __init__(self, url: URL, busy_seconds: float) -> None:
         super().__init__(url)

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from flask import Flask, Response
-from flask.globals import request_ctx
+from flask import Flask
 
 from dicomweb_server.context import ServerContext
+from dicomweb_server.http.current import ROUTE
 
-_ROUTE = "dicomweb_metrics.route"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -19,13 +18,6 @@ def watch_requests(app: Flask) -> None:
     """Count every request of the application."""
     from dicomweb_metrics_prometheus import instruments
 
-    def remember_route(answer: Response) -> Response:
-        # The rule and not the path: that holds UIDs, of which there are endlessly many.
-        current = request_ctx.request
-        current.environ[_ROUTE] = current.url_rule.rule if current.url_rule else "(none)"
-        return answer
-
-    app.after_request(remember_route)
     inner = app.wsgi_app
 
     def watched(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -85,7 +77,8 @@ class _Request:
             return
         self._ended = True
         method = self._environ["REQUEST_METHOD"]
-        route = self._environ.get(_ROUTE, "(none)")
+        # The rule and not the path: that holds UIDs, of which there are endlessly many.
+        route = self._environ.get(ROUTE) or "(none)"
         count = self._count
         requests, duration = count.of_requests(
             route, method if method in _METHODS else "(other)", self._status

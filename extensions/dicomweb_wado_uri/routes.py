@@ -15,6 +15,7 @@ from dicomweb_server.http import (
     current_scope,
     describes,
     names,
+    repeatable,
     requires,
 )
 from dicomweb_server.http.resources import located, note, resource_of, several
@@ -67,6 +68,7 @@ def wado_blueprint(root: str, state: StateStore, key: str) -> Blueprint:
     keys = Keyring(state, key)
 
     @routes.get(root)
+    @repeatable
     @requires(Action.READ)
     @names(_asked)
     @describes("One instance, as a picture or as a file", produces=_PRODUCES, query=_QUERY)

@@ -353,6 +353,17 @@ def test_a_restart_of_the_server_is_survived(build, postgresql_alone, at_once):
     assert index.verify() == []
 
 
+def test_the_state_after_lost_connections_is_another_one(build, database_url, postgresql):
+    """Numbers of transactions may come again after a crash: what was before counts no more."""
+    index = build(database_url)
+    before = index.state()
+    assert index.state() == before
+    end_connections(postgresql, database_url)
+    after = index.state()
+    assert after != before
+    assert index.state() == after
+
+
 @pytest.fixture
 def proxy(postgresql):
     with closing(Proxy(postgresql.port)) as proxy:

@@ -6,6 +6,7 @@ import pytest
 from dicomweb_index_sql import SqlIndex, SqlStateStore
 
 from dicomweb_server.testing.contracts import IndexContract, StateStoreContract
+from dicomweb_server.testing.instances import new_instance
 from dicomweb_server.testing.providers import build_provider
 
 
@@ -60,3 +61,25 @@ class TestSqlStateStoreOnPostgreSQL(StateStoreContract):
         state = build_provider(SqlStateStore, tmp_path, {"Url": database_url})
         yield state
         state.close()
+
+
+def other_of(index, tmp_path, url):
+    """What another process would have: the same database, by connections of its own."""
+    return build_provider(SqlIndex, tmp_path, {"Url": url} if url else {})
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_the_state_shows_what_others_commit(request, tmp_path, kind):
+    if kind == "sqlite":
+        index, url = request.getfixturevalue("index"), ""
+    else:
+        index = request.getfixturevalue("postgresql_index")
+        url = request.getfixturevalue("database_url")
+    other = other_of(index, tmp_path, url)
+    states = [index.state()]
+    for _ in range(3):
+        other.add([new_instance()])
+        states += [index.state(), index.state()]
+    other.close()
+    assert states[1::2] == states[2::2]
+    assert len(set(states)) == 4

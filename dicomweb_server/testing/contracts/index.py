@@ -11,12 +11,19 @@ from dicomweb_server.testing.contracts.index_reading import IndexReading
 from dicomweb_server.testing.contracts.index_scopes import IndexScopes
 from dicomweb_server.testing.contracts.index_searching import IndexSearching
 from dicomweb_server.testing.contracts.index_siblings import IndexSiblings
+from dicomweb_server.testing.contracts.index_state import IndexState
 from dicomweb_server.testing.contracts.index_together import IndexTogether
 from dicomweb_server.testing.contracts.index_writing import IndexWriting
 
 
 class IndexContract(
-    IndexWriting, IndexReading, IndexSearching, IndexScopes, IndexSiblings, IndexTogether
+    IndexWriting,
+    IndexReading,
+    IndexSearching,
+    IndexScopes,
+    IndexSiblings,
+    IndexState,
+    IndexTogether,
 ):
     """Give the fixture `index`: an empty `Index`, migrated."""
 
