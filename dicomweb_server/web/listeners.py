@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from flask import Flask, Response, g, request
 
@@ -22,7 +24,12 @@ class Listeners:
     """The extensions that implement `request_finished`; false if there are none."""
 
     def __init__(self, context: ServerContext) -> None:
-        self._listeners = context.extensions.listeners("request_finished")
+        self._extensions = context.extensions
+
+    @cached_property
+    def _listeners(self) -> list[tuple[str, Callable[..., object], Sequence[str]]]:
+        # Not before all are asked for: an extension may add itself while the application is made.
+        return self._extensions.listeners("request_finished")
 
     def __bool__(self) -> bool:
         return bool(self._listeners)

@@ -17,7 +17,7 @@ from .gif import write_gif
 from .png import write_png
 
 _FULL_CHROMA = 90
-_LARGEST = {"image/webp": 16383}
+_LARGEST = {"image/jpeg": 65500, "image/webp": 16383}  # of libjpeg, and of the format
 _JPEG_XL_EFFORT = 3
 _WEBP_METHOD = 2
 

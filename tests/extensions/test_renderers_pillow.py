@@ -11,7 +11,7 @@ from dicomweb_renderers_pillow import PillowRenderer
 from PIL import Image
 
 from dicomweb_server.imaging.icc_profiles import profile_named
-from dicomweb_server.interfaces.renderers import Rendering
+from dicomweb_server.interfaces.renderers import RendererError, Rendering
 from dicomweb_server.testing.contracts import RendererContract
 from dicomweb_server.testing.contracts.renderers import colour_frame, grey_frame
 from dicomweb_server.testing.providers import build_provider
@@ -40,6 +40,19 @@ def test_grey_stays_grey(renderer):
     assert opened(written(renderer, "image/jpeg", grey_frame())).mode == "L"
     assert opened(written(renderer, "image/png", grey_frame())).mode == "L"
     assert opened(written(renderer, "image/png", grey_frame(np.uint16))).mode == "I;16"
+
+
+@pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "image/webp", "image/gif"])
+@pytest.mark.parametrize("size", [16383, 16384, 65500, 65501, 65535, 65536])
+def test_a_frame_of_any_size_is_written_or_refused(renderer, media_type, size):
+    for shape in ((1, size), (size, 1)):
+        try:
+            data = written(renderer, media_type, np.zeros(shape, np.uint8))
+        except RendererError as error:
+            assert str(size) in str(error)
+            assert size > 16383
+        else:
+            assert opened(data).size == shape[::-1]
 
 
 @pytest.mark.parametrize(("quality", "sampling"), [(89, (2, 2)), (90, (1, 1)), (100, (1, 1))])

@@ -46,8 +46,8 @@ OF_EACH = {"X-Request-ID", "Date"}
 def file(number=1, **attributes):
     return make_instance(
         pixels=bytes(range(256)) * 256,
-        rows=256,
-        columns=256,
+        Rows=256,
+        Columns=256,
         PatientID="P",
         StudyInstanceUID="1.1",
         SeriesInstanceUID="1.1.1",
