@@ -12,7 +12,6 @@ import ssl
 from typing import Any
 
 from gunicorn import util
-from gunicorn.http import wsgi
 from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
@@ -20,6 +19,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from dicomweb_server.http.errors import FORESEEN, BrokenBody
 from dicomweb_server.http.silence import limit_silence
 from dicomweb_server.web.connections import Farewells, JsonErrors
+from dicomweb_server.web.environ import Environments
 from dicomweb_server.web.sending import JoinedResponse
 
 LINGER_MILLISECONDS = 3
@@ -107,6 +107,7 @@ class LingeringThreadWorker(ThreadWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.alive: bool
         freeze(self.cfg)
+        self._environments = Environments(self.cfg)
         self._farewells = Farewells(lambda: self.poller)
 
     def handle(self, conn: Any) -> Any:
@@ -115,6 +116,8 @@ class LingeringThreadWorker(ThreadWorker):  # type: ignore[misc]
             # Who begins a request and falls silent must not keep a thread for ever.
             limit_silence(conn.sock, self.cfg.timeout)
         result = super().handle(conn)
+        if result is True:
+            self._environments.prepare(conn)
         while result is True and self._follows(conn):
             result = super().handle(conn)
         return result
@@ -131,10 +134,7 @@ class LingeringThreadWorker(ThreadWorker):  # type: ignore[misc]
         answer = None
         try:
             self.cfg.pre_request(self, req)
-            answer, environ = wsgi.create(
-                req, conn.sock, conn.client, conn.server, self.cfg, JoinedResponse
-            )
-            environ["wsgi.multithread"] = True
+            answer, environ = self._environments.begin(req, conn, JoinedResponse)
             self._count(answer)
             self._answer(answer, environ)
             return not answer.should_close()

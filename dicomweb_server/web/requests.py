@@ -75,6 +75,8 @@ def log_request(
         request_id,
         extra={
             "fields": {
+                "request_id": request_id,
+                "user": user,
                 "client": client,
                 "method": method,
                 "path": path,

@@ -1,5 +1,6 @@
 """Who asks the same again gets the same answer, made anew as soon as anything has changed."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from dicomweb_server.http.repeatable import Recording
 from dicomweb_server.interfaces.auth import Action, Authenticator, Identity
 from dicomweb_server.testing.apps import context_of, temporary_app
 from dicomweb_server.testing.dicom import make_instance, multipart_body
+from dicomweb_server.web.logs import JsonFormatter
 
 STUDY = "/dicom-web/studies/1.1"
 ONE = f"{STUDY}/series/1.1.1/instances/1.1.1.1"
@@ -272,6 +274,9 @@ def test_each_request_is_logged_by_a_name_of_its_own(archive, caplog):
     lines = [record.getMessage() for record in caplog.records]
     assert [line.split()[-1] for line in lines] == ids
     assert all(line.startswith("127.0.0.1 - GET /dicom-web/studies 200 ") for line in lines)
+    objects = [json.loads(JsonFormatter().format(record)) for record in caplog.records]
+    assert [each["request_id"] for each in objects] == ids
+    assert [each["user"] for each in objects] == [""] * 5
 
 
 class Listening:
