@@ -14,6 +14,7 @@ from typing import BinaryIO, Final, cast
 
 from .anonymous import AnonymousEncoder, Pseudonyms
 from .beginning import encoding_of
+from .bounded import joined
 from .elements import LONG_VRS, UNDEFINED_LENGTH
 from .encode import Target
 from .errors import DicomError
@@ -102,6 +103,6 @@ def _body(
     else:
         pieces = feed.passed(length)
         yield from without_bits(pieces, bits, word_size(header), order) if bits else pieces
-    behind = b"".join(feed.remaining())
+    behind = joined("What stands behind the pixel data", feed.remaining())
     if behind.strip(b"\0"):
         yield encoder.encode(parse(behind, implicit, order), (header,))

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from pydicom.filereader import data_element_generator
 
 from .beginning import DataSetStart, check_encoding
+from .bounded import require_room
 from .charset import Charset, charset_of, default_charset
 from .elements import LONG_VRS, PIXEL_DATA_TAGS
 from .encode import Target, encode_header
@@ -22,16 +23,16 @@ from .errors import DicomError, Truncated
 from .instance import ParsedInstance
 from .meta import MetaElement, meta_of, write_meta
 from .pixel_data import ByteRange
+from .source import Source
 from .tags import describe, is_private, is_private_creator
 from .to_bytes import ValueWriter
-from .transcode import Source, deflate
+from .transcode import deflate
 from .transfer_syntaxes import is_deflated, is_implicit
 from .views import ReadRange, open_view
 
 _CHUNK: Final = 1 << 20
 _DEFERRED: Final = 4096
 """Bytes of a value that is not read when the elements are located."""
-_MOST_IN_MEMORY: Final = 64 << 20
 _CHARACTER_SET: Final = 0x00080005
 _ORIGINAL_ATTRIBUTES: Final = 0x04000561
 _SEQUENCE_END: Final = 0xFFFEE0DD
@@ -101,29 +102,14 @@ def _open(
         return _Editor(read, start, end, instance, wanted, why), ranges(read, end, size)
     source = Source(read, start, size, deflated=True)
     stop = _end_of_header(instance, DataSetStart(False, "<", ""))
-    if stop - start > _MOST_IN_MEMORY:
-        raise _too_long("The header of the deflated data set", stop - start)
-    head = source.take(stop - start) if stop else _limited(source)
+    if stop:
+        require_room("The header of the deflated data set", stop - start)
+    head = source.take(stop - start) if stop else source.rest()
 
     def read_head(offset: int, length: int) -> bytes:
         return head[offset : offset + length]
 
     return _Editor(read_head, 0, len(head), instance, wanted, why), source.pieces()
-
-
-def _limited(source: Source) -> bytes:
-    head = bytearray()
-    for piece in source.pieces():
-        head += piece
-        if len(head) > _MOST_IN_MEMORY:
-            raise _too_long("The deflated data set", len(head))
-    return bytes(head)
-
-
-def _too_long(what: str, size: int) -> DicomError:
-    return DicomError(
-        f"{what} has {size} bytes or more; {_MOST_IN_MEMORY} are possible where attributes change."
-    )
 
 
 def ranges(read: ReadRange, start: int, end: int) -> Iterator[bytes]:
@@ -202,8 +188,7 @@ class _Editor:
 
     def _bytes(self, place: ByteRange) -> bytes:
         """The bytes of an element that are needed in memory."""
-        if place.length > _MOST_IN_MEMORY:
-            raise _too_long("An attribute that changes", place.length)
+        require_room("An attribute that changes", place.length)
         return b"".join(ranges(self._read, place.offset, sum(place)))
 
     def value(self, tag: int) -> bytes:

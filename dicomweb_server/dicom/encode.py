@@ -1,6 +1,7 @@
 """Data sets back to bytes in an uncompressed transfer syntax (PS3.5, 7.1 and annex A)."""
 
 from array import array
+from collections.abc import Iterator
 from io import BytesIO
 from struct import pack, unpack_from
 from typing import Any, NamedTuple
@@ -11,9 +12,11 @@ from pydicom.filereader import read_sequence
 
 from .elements import LONG_VRS, UNDEFINED_LENGTH
 from .errors import DicomError
+from .source import Source
 from .tags import STANDARD, TagDictionary, format_tag, is_private, is_private_creator
 from .transfer_syntaxes import EXPLICIT_BIG, IMPLICIT_LITTLE
 from .values import WORD_SIZES
+from .views import ReadRange
 
 _CODES = {2: "H", 4: "I", 8: "Q"}
 _PIXEL_REPRESENTATION, _LUT_DESCRIPTOR = 0x00280103, 0x00283002
@@ -70,19 +73,46 @@ class Encoder:
         self._target = target
         self._dictionary = dictionary
 
+    @property
+    def target(self) -> Target:
+        """How elements are written."""
+        return self._target
+
     def encode(self, data_set: Dataset, around: tuple[Dataset, ...] = ()) -> bytes:
         """The bytes of a data set; `around` are those it lies in, closest first."""
-        parts = []
         chain = (data_set, *around)
-        for element in sorted(data_set.values(), key=lambda e: int(e.tag)):
-            tag = int(element.tag)
-            if tag & 0xFFFF == 0 or tag >> 16 == 0 or (tag >> 16 == 2 and not around):
+        return b"".join(
+            self._element(tag, element, chain) for tag, element in _written(data_set, around)
+        )
+
+    def pieces(self, data_set: Dataset, read: ReadRange) -> Iterator[bytes]:
+        """As `encode`, of a file's main data set, whose long values were left in the file.
+
+        `read` gives ranges of it. A sequence of defined length is a value like any other here.
+        """
+        chain = (data_set,)
+        for tag, element in _written(data_set, ()):
+            if not isinstance(element, RawDataElement) or element.value or not element.length:
+                yield self._element(tag, element, chain)
                 continue
-            if isinstance(element, RawDataElement):
-                parts.append(self._raw(tag, element, chain))
-            else:
-                parts.append(self._items(tag, element.value, chain))
-        return b"".join(parts)
+            place = Source(read, element.value_tell, element.value_tell + element.length)
+            vr = self._vr(tag, element, chain)
+            if vr == "SQ" or element.length == UNDEFINED_LENGTH:
+                value = place.take(element.length)
+                yield self._raw(tag, element._replace(value=value), chain)
+                continue
+            vr, word = self._form(vr, element)
+            padding = element.length % 2
+            yield encode_header(tag, vr, element.length + padding, self._target)
+            for chunk in place.chunks(element.length):
+                yield swap_words(chunk, word)
+            if padding:
+                yield b"\0"
+
+    def _element(self, tag: int, element: Any, chain: tuple[Dataset, ...]) -> bytes:
+        if isinstance(element, RawDataElement):
+            return self._raw(tag, element, chain)
+        return self._items(tag, element.value, chain)
 
     def _items(self, tag: int, items: Any, chain: tuple[Dataset, ...]) -> bytes:
         parts = []
@@ -114,15 +144,20 @@ class Encoder:
                 BytesIO(value), raw.is_implicit_VR, raw.is_little_endian, len(value), "latin_1"
             )
             return self._items(tag, items, chain)
-        too_long = not self._target.implicit and vr not in LONG_VRS and len(value) > 0xFFFF
+        vr, word = self._form(vr, raw)
+        value = swap_words(value, word)
+        value += b"\0" * (len(value) % 2)
+        return encode_header(tag, vr, len(value), self._target) + value
+
+    def _form(self, vr: str, raw: RawDataElement) -> tuple[str, int]:
+        """The VR to write, and the bytes of a word whose order changes; 1 if none does."""
+        too_long = not self._target.implicit and vr not in LONG_VRS and raw.length > 0xFFFF
         size = WORD_SIZES.get(vr, 1)
         if too_long:
             vr = "UN"  # its value is little endian always (PS3.5, 6.2.2)
         order = "<" if raw.is_little_endian or raw.VR == "UN" else ">"
-        if order != (self._target.order if vr != "UN" else "<"):
-            value = swap_words(value, size)
-        value += b"\0" * (len(value) % 2)
-        return encode_header(tag, vr, len(value), self._target) + value
+        changes = order != (self._target.order if vr != "UN" else "<")
+        return vr, size if changes else 1
 
     def _vr(self, tag: int, raw: RawDataElement, chain: tuple[Dataset, ...]) -> str:
         if raw.VR is not None and (raw.VR != "UN" or self._target.order == "<"):
@@ -134,6 +169,15 @@ class Encoder:
             first = _number(chain[0], _LUT_DESCRIPTOR)
             return "US" if first == 1 else "OW"
         return "OW" if " or " in vr else vr
+
+
+def _written(data_set: Dataset, around: tuple[Dataset, ...]) -> Iterator[tuple[int, Any]]:
+    """The elements to write, in their order."""
+    for element in sorted(data_set.values(), key=lambda e: int(e.tag)):
+        tag = int(element.tag)
+        if tag & 0xFFFF == 0 or tag >> 16 == 0 or (tag >> 16 == 2 and not around):
+            continue
+        yield tag, element
 
 
 def _creator(tag: int, data_set: Dataset) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from struct import unpack_from
 from typing import Final
 
+from .bounded import require_room
 from .elements import ITEM, SEQUENCE_END, UNDEFINED_LENGTH
 from .errors import NotUnderstood, Truncated
 
@@ -28,6 +29,7 @@ class Feed:
             if piece is None:
                 break
             self._buffer += piece
+            require_room("What stands before the pixel data", len(self._buffer))
         end = len(self._buffer) if size < 0 else self._at + size
         data = bytes(self._buffer[self._at : end])
         self._at += len(data)

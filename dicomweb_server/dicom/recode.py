@@ -16,8 +16,9 @@ from .encode import Encoder, Target, encode_header, target_of
 from .errors import DicomError
 from .meta import Meta, MetaElement, meta_of, write_meta
 from .pixel_data import PixelData
+from .source import Source
 from .tags import STANDARD, TagDictionary
-from .transcode import PYDICOM_ERRORS, Source, parse
+from .transcode import PYDICOM_ERRORS, parse
 from .transfer_syntaxes import is_deflated
 from .views import ReadRange
 

@@ -1,7 +1,8 @@
 """A Part 10 file in another uncompressed transfer syntax (PS3.5, A.1 to A.5), without loss.
 
 Only headers of elements and the byte order of numbers change: text is never decoded. Pixel data
-streams through; everything before and behind it is held in memory.
+streams through, and so do other long values, unless the data set is deflated; the rest is held in
+memory, up to a limit.
 """
 
 import zlib
@@ -11,20 +12,25 @@ from itertools import chain
 from struct import error
 from typing import BinaryIO
 
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 
 from .beginning import encoding_of
+from .bounded import require_room
 from .elements import PIXEL_DATA_TAGS
 from .encode import Encoder, encode_header, pixel_word, swap_words, target_of
 from .errors import DicomError, Truncated
-from .meta import Meta, meta_of, write_meta
+from .meta import meta_of, write_meta
 from .pixel_data import PixelData
-from .tags import STANDARD, TagDictionary
+from .source import Source
+from .tags import STANDARD, TagDictionary, format_tag
 from .transfer_syntaxes import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from .views import ReadRange
+from .views import ReadRange, open_view
 
-_CHUNK = 1 << 20
+_LONG_HEADER = 4 << 20
+"""Bytes of attributes from which on their long values stay in the file."""
+_LONG_VALUE = 1 << 20
 PYDICOM_ERRORS = (ValueError, KeyError, TypeError, OSError, EOFError, NotImplementedError, error)
 """What pydicom raises on data sets that it does not understand."""
 CONVERTIBLE_SYNTAXES = frozenset((IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED))
@@ -62,8 +68,8 @@ def convert(
             "possible are the uncompressed ones."
         )
     meta = meta_of(read, size)
-    body = Source(read, meta.end, size, deflated=source_syntax == DEFLATED)
-    parts = _body(body, source_syntax, target_syntax, meta, pixel_data, dictionary)
+    body = _Body(read, meta.end, size, source_syntax, pixel_data)
+    parts = body.encoded(Encoder(target_of(target_syntax), dictionary))
     try:
         # Most that cannot be rewritten shows at once: before the first byte went out.
         first = next(parts, b"")
@@ -74,32 +80,69 @@ def convert(
         raise DicomError(f"The data set cannot be rewritten: {problem}.") from problem
 
 
-def _body(
-    source: "Source",
-    source_syntax: str,
-    target_syntax: str,
-    meta: Meta,
-    pixel_data: PixelData | None,
-    dictionary: TagDictionary,
-) -> Iterator[bytes]:
-    first = source.take(pixel_data.offset - meta.end) if pixel_data else source.rest()
-    implicit, order, _ = encoding_of(first[:8], source_syntax)
-    target = target_of(target_syntax)
-    encoder = Encoder(target, dictionary)
-    header = parse(first, implicit, order)
-    yield encoder.encode(header)
-    if pixel_data is None:
-        return
-    vr, word = pixel_word(header, pixel_data.vr, implicit=implicit)
-    padding = pixel_data.length % 2
-    yield encode_header(int(pixel_data.tag, 16), vr, pixel_data.length + padding, target)
-    for chunk in source.chunks(pixel_data.length):
-        yield swap_words(chunk, word) if order != target.order else chunk
-    if padding:
-        yield b"\0"
-    behind = source.rest()
-    if behind.strip(b"\0"):
-        yield encoder.encode(parse(behind, implicit, order), (header,))
+class _Body:
+    """The data set of a file, with what is known of its pixel data."""
+
+    def __init__(
+        self, read: ReadRange, start: int, size: int, syntax: str, pixel_data: PixelData | None
+    ) -> None:
+        self._read = read
+        self._start = start
+        self._size = size
+        self._syntax = syntax
+        self._pixel_data = pixel_data
+        self._source = Source(read, start, size, deflated=syntax == DEFLATED)
+
+    def encoded(self, encoder: Encoder) -> Iterator[bytes]:
+        """Its bytes as the encoder writes them."""
+        pixels, target = self._pixel_data, encoder.target
+        end = self._size if pixels is None else pixels.offset
+        if self._syntax != DEFLATED and end - self._start > _LONG_HEADER:
+            implicit, order, _ = encoding_of(self._read(self._start, 8), self._syntax)
+            header = _parse_long(self._read, self._start, end, implicit, order)
+            yield from encoder.pieces(header, self._read)
+            self._source.skip_to(end)
+        else:
+            source = self._source
+            first = source.rest() if pixels is None else source.take(end - self._start)
+            implicit, order, _ = encoding_of(first[:8], self._syntax)
+            header = parse(first, implicit, order)
+            yield encoder.encode(header)
+        if pixels is None:
+            return
+        vr, word = pixel_word(header, pixels.vr, implicit=implicit)
+        padding = pixels.length % 2
+        yield encode_header(int(pixels.tag, 16), vr, pixels.length + padding, target)
+        for chunk in self._source.chunks(pixels.length):
+            yield swap_words(chunk, word) if order != target.order else chunk
+        if padding:
+            yield b"\0"
+        behind = self._source.rest()
+        if behind.strip(b"\0"):
+            yield encoder.encode(parse(behind, implicit, order), (header,))
+
+
+def _parse_long(read: ReadRange, start: int, end: int, implicit: bool, order: str) -> Dataset:
+    """As `parse_file`, from `start` to `end` of a file; long values have none, but a place."""
+    held = 0
+
+    def counted(offset: int, length: int) -> bytes:
+        nonlocal held
+        held += length
+        require_room("What stands beside the long values", held)
+        return read(offset, length)
+
+    file = open_view(counted, end)
+    file.seek(start)
+    header = parse_file(file, implicit, order, defer_size=_LONG_VALUE)
+    for raw in header.values():
+        if (
+            raw.value is None
+            and isinstance(raw, RawDataElement)
+            and raw.value_tell + raw.length > end
+        ):
+            raise Truncated(f"{format_tag(int(raw.tag))} is longer than what is left of the file.")
+    return header
 
 
 def parse(data: bytes, implicit: bool, order: str) -> Dataset:
@@ -107,13 +150,19 @@ def parse(data: bytes, implicit: bool, order: str) -> Dataset:
     return parse_file(BytesIO(data), implicit, order)
 
 
-def parse_file(file: BinaryIO, implicit: bool, order: str) -> Dataset:
-    """The elements before the pixel data, raw; raises what pydicom raises."""
+def parse_file(
+    file: BinaryIO, implicit: bool, order: str, defer_size: int | None = None
+) -> Dataset:
+    """The elements before the pixel data, raw; raises what pydicom raises.
+
+    Values of more than `defer_size` bytes are not read.
+    """
     return read_dataset(
         file,
         implicit,
         order == "<",
         stop_when=lambda tag, vr, length: int(tag) in PIXEL_DATA_TAGS,
+        defer_size=defer_size,
     )
 
 
@@ -128,63 +177,3 @@ def deflate(parts: Iterable[bytes]) -> Iterator[bytes]:
             yield data
     data = deflater.flush()
     yield data + b"\0" * ((size + len(data)) % 2)
-
-
-class Source:
-    """The data set of a file as a stream, inflated if need be."""
-
-    def __init__(self, read: ReadRange, start: int, size: int, *, deflated: bool) -> None:
-        self._read = read
-        self._at = start
-        self._size = size
-        self._inflater = zlib.decompressobj(-zlib.MAX_WBITS) if deflated else None
-        self._input = b""
-
-    def _some(self, wanted: int) -> bytes:
-        """Between 1 and `wanted` bytes; none at the end."""
-        if self._inflater is None:
-            data = self._read(self._at, min(wanted, self._size - self._at, _CHUNK))
-            self._at += len(data)
-            return data
-        while not self._inflater.eof:
-            if not self._input and self._at < self._size:
-                self._input = self._read(self._at, min(_CHUNK, self._size - self._at))
-                self._at += len(self._input)
-            fed = bool(self._input)
-            try:
-                data = self._inflater.decompress(self._input, min(wanted, _CHUNK))
-            except zlib.error as problem:
-                raise Truncated(f"The deflated data set is damaged: {problem}.") from problem
-            self._input = self._inflater.unconsumed_tail
-            if data:
-                return data
-            if not fed:
-                break
-        return b""
-
-    def chunks(self, length: int) -> Iterator[bytes]:
-        """The next `length` bytes, in pieces of whole 8-byte words but the last."""
-        left = length
-        held = b""
-        while left:
-            data = self._some(left)
-            if not data:
-                raise Truncated(f"The file ends {left} bytes before the end of its pixel data.")
-            left -= len(data)
-            held += data
-            whole = len(held) if not left else len(held) // 8 * 8
-            if whole:
-                yield held[:whole]
-                held = held[whole:]
-
-    def take(self, length: int) -> bytes:
-        """The next `length` bytes."""
-        return b"".join(self.chunks(length))
-
-    def pieces(self) -> Iterator[bytes]:
-        """All bytes that are left."""
-        return iter(lambda: self._some(_CHUNK), b"")
-
-    def rest(self) -> bytes:
-        """All bytes that are left, at once."""
-        return b"".join(self.pieces())

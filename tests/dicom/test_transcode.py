@@ -1,5 +1,6 @@
 """Files rewritten between the uncompressed transfer syntaxes."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -200,3 +201,87 @@ def test_pixel_data_stream_in_pieces():
     )
     assert max(map(len, pieces)) <= 1 << 20
     assert sum(map(len, pieces)) == len(data)
+
+
+# --- long values ---------------------------------------------------------------------------
+
+
+def long_file(syntax):
+    """A file with long values of many VRs among short ones."""
+    data_set = small_data_set()
+    data_set.add_new(0x00091001, "OB", bytes(range(250)) * 5000)
+    data_set.add_new(0x00091002, "UN", b"\1\2\3" * 400_001)
+    data_set.add_new(0x00091003, "OW", bytes(range(256)) * 5000)
+    data_set.add_new(0x00091004, "OD", bytes(range(256)) * 5000)
+    data_set.add_new(0x00091005, "UT", "text " * 300_000)
+    data_set.add_new(0x00091006, "LO", "short")
+    item = Dataset()
+    item.add_new(0x00091101, "OW", bytes(range(256)) * 5000)
+    data_set.add_new(0x00091007, "SQ", [item, item])
+    return write(data_set, syntax)
+
+
+@pytest.mark.parametrize("source", UNCOMPRESSED)
+@pytest.mark.parametrize("target", UNCOMPRESSED)
+def test_long_values_stay_in_the_file_and_come_out_the_same(monkeypatch, source, target):
+    data = long_file(source)
+    there = converted(data, target)
+    monkeypatch.setattr("dicomweb_server.dicom.transcode._LONG_HEADER", 1 << 40)
+    assert there == converted(data, target)
+
+
+def test_long_values_take_no_memory():
+    data_set = small_data_set()
+    data_set.add_new(0x00420011, "OB", bytes(100 << 20))  # Encapsulated Document
+    data = write(data_set, "1.2.840.10008.1.2")
+    instance = parse(data)
+    tracemalloc.start()
+    size = 0
+    pieces = convert(
+        lambda offset, length: data[offset : offset + length],
+        len(data),
+        instance.transfer_syntax,
+        "1.2.840.10008.1.2.1",
+        instance.pixel_data,
+    )
+    for piece in pieces:
+        size += len(piece)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert size > 100 << 20
+    assert peak < 16 << 20
+
+
+@pytest.mark.parametrize("where", [0x00420011, 0xFFFCFFFC])
+def test_a_deflated_data_set_is_inflated_into_memory_up_to_a_limit(where):
+    data_set = small_data_set()
+    data_set.add_new(where, "OB", bytes(70 << 20))
+    data = write(data_set, "1.2.840.10008.1.2.1.99")
+    assert len(data) < 1 << 20
+    with pytest.raises(DicomError, match="67108864 are possible"):
+        converted(data, "1.2.840.10008.1.2.1")
+
+
+def test_many_short_values_are_held_up_to_a_limit(monkeypatch):
+    monkeypatch.setattr("dicomweb_server.dicom.bounded.MOST_IN_MEMORY", 5 << 20)
+    data_set = small_data_set()
+    for number in range(12):
+        data_set.add_new(0x00091010 + number, "OB", bytes(500_000))
+    with pytest.raises(DicomError, match="5242880 are possible"):
+        converted(write(data_set, "1.2.840.10008.1.2"), "1.2.840.10008.1.2.1")
+
+
+def test_a_long_value_that_was_cut_is_found_before_the_first_byte():
+    data_set = small_data_set()
+    data_set.add_new(0x00420011, "OB", bytes(8 << 20))
+    data = write(data_set, "1.2.840.10008.1.2")
+    cut = data[:-1000]
+    pieces = convert(
+        lambda offset, length: cut[offset : offset + length],
+        len(cut),
+        parse(data).transfer_syntax,
+        "1.2.840.10008.1.2.1",
+        None,
+    )
+    with pytest.raises(Truncated, match="0042,0011"):
+        next(pieces)
