@@ -12,7 +12,12 @@ from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from dicomweb_server.dicom import DicomError, NoSuchFrame
-from dicomweb_server.interfaces.index import IndexFailure, IndexFull, IndexUnavailable
+from dicomweb_server.interfaces.index import (
+    IndexFailure,
+    IndexFull,
+    IndexUnavailable,
+    InstanceGone,
+)
 from dicomweb_server.interfaces.state import StateError
 from dicomweb_server.interfaces.storage import StorageError, StorageFull
 from dicomweb_server.isolation import IsolationError
@@ -98,7 +103,7 @@ def _unexpected(error: Exception) -> Response:
     return error_answer(500, "the server failed; its log says why")
 
 
-FORESEEN = (DicomError, IndexFailure, IsolationError, StorageError)
+FORESEEN = (DicomError, IndexFailure, InstanceGone, IsolationError, StorageError)
 """What can befall an answer while it is sent; the message says what it is."""
 
 

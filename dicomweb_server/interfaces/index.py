@@ -38,6 +38,10 @@ class IndexFull(IndexFailure):
     """There is no room for the index to grow (HTTP 507)."""
 
 
+class InstanceGone(Exception):
+    """An instance was deleted while something was made of it (HTTP 404)."""
+
+
 class Overwrite(Enum):
     """What happens to an instance that is there already (`OverwriteInstances`)."""
 

@@ -12,7 +12,7 @@ from dicomweb_server.dicom import DicomError, PixelData, load_header
 from dicomweb_server.dicom.encode import swap_words
 from dicomweb_server.dicom.transfer_syntaxes import EXPLICIT_BIG
 from dicomweb_server.imaging import ImageFormat, pack, unpack
-from dicomweb_server.interfaces.index import BlobRef, Index, InstanceRecord
+from dicomweb_server.interfaces.index import BlobRef, Index, InstanceGone, InstanceRecord
 from dicomweb_server.isolation import Runner, Toolbox
 from dicomweb_server.isolation.tasks import Source
 from dicomweb_server.ps318.media_types import EXPLICIT_VR_LITTLE_ENDIAN, is_video
@@ -130,7 +130,7 @@ class FrameService:
         def header() -> bytes:
             details = self._index.details(record.row)
             if details is None:
-                raise DicomError("The instance is not there any more.")
+                raise InstanceGone("The instance is not there any more.")
             return details.header
 
         def path() -> Path | None:

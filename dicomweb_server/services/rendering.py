@@ -15,7 +15,7 @@ from dicomweb_server.imaging.cine import seconds_per_frame
 from dicomweb_server.imaging.references import first_frame
 from dicomweb_server.imaging.view import DefaultWindow
 from dicomweb_server.interfaces.auth import Scope
-from dicomweb_server.interfaces.index import Index, InstanceRecord
+from dicomweb_server.interfaces.index import Index, InstanceGone, InstanceRecord
 from dicomweb_server.interfaces.renderers import Renderer
 from dicomweb_server.isolation.tasks import Source
 from dicomweb_server.ps318.paths import Resource
@@ -155,7 +155,7 @@ class RenderService:
     def _header(self, record: InstanceRecord) -> bytes:
         details = self._index.details(record.row)
         if details is None:
-            raise DicomError("The presentation state is not there any more.")
+            raise InstanceGone("The presentation state is not there any more.")
         return details.header
 
     def _check(self, image: StoredImage, numbers: Sequence[int], view: View) -> None:

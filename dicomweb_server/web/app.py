@@ -14,6 +14,9 @@ from dicomweb_server.config import Config, ConfigError, Option, check, load_raw,
 from dicomweb_server.context import ServerContext
 from dicomweb_server.http.access import CONTEXT_KEY
 from dicomweb_server.http.errors import register_error_handlers
+from dicomweb_server.http.gone import gone_answer
+from dicomweb_server.interfaces.index import InstanceGone
+from dicomweb_server.interfaces.storage import BlobNotFound
 from dicomweb_server.options import CORE_OPTIONS
 from dicomweb_server.plugins import (
     DISABLED,
@@ -161,6 +164,8 @@ def build_app(context: ServerContext) -> Flask:
     install_cors(app, context.config)
     install_access(app, context)
     register_error_handlers(app)
+    for kind in (BlobNotFound, InstanceGone):
+        app.register_error_handler(kind, gone_answer)
     app.register_blueprint(server)
     config = context.config
     app.register_blueprint(patients_blueprint(read_only=config[READ_ONLY]))

@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from dicomweb_server.config import ConfigError
+from dicomweb_server.services.frames import FrameService
 from dicomweb_server.testing.apps import temporary_app
 from dicomweb_server.testing.dicom import make_instance, make_study, path_of
 
@@ -136,3 +137,59 @@ def test_the_access_log_has_one_line_without_query_for_each_request(client, capl
     lines = [record.getMessage() for record in caplog.records]
     assert not any("\n" in line or "\r" in line or "?" in line for line in lines)
     assert any("%0D%0AFAKE" in line for line in lines)
+
+
+PLACES = [
+    ("{}/frames/1", "image/jls"),
+    ("{}/frames/1", "application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1"),
+    ("{}/frames/1/rendered", "image/png"),
+    ("{}/rendered", "image/jpeg"),
+    ("{}/thumbnail", "image/jpeg"),
+    ("{}", "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.80"),
+    ("{}", "application/dicom; transfer-syntax=1.2.840.10008.1.2.2"),
+    ("/wado?requestType=WADO&objectUID=1.1.1.1", "image/jpeg"),
+]
+
+
+def delete_after(monkeypatch, client, data):
+    """Whoever has found the pixel data of the instance finds it deleted a moment later."""
+    find = FrameService.image
+
+    def image(self, record):
+        found = find(self, record)
+        client.call("DELETE", f"/{path_of(data)}")
+        return found
+
+    monkeypatch.setattr(FrameService, "image", image)
+
+
+@pytest.mark.parametrize(("place", "accept"), PLACES)
+def test_what_is_deleted_while_it_is_read_is_not_there(
+    client, instances, monkeypatch, tmp_path, place, accept
+):
+    data = make_instance(
+        pixels=bytes(64),
+        Rows=8,
+        Columns=8,
+        StudyInstanceUID="1.1",
+        SeriesInstanceUID="1.1.1",
+        SOPInstanceUID="1.1.1.1",
+    )
+    client.stored(data)
+    delete_after(monkeypatch, client, data)
+    path = place.format(f"/dicom-web/{path_of(data)}")
+    answer = client.flask.get(path, headers={"Accept": accept}, buffered=True)
+    assert answer.status_code == 404, answer.text
+    assert str(tmp_path) not in answer.text
+
+
+def test_where_lost_bytes_should_be_is_for_the_log_alone(client, instances, tmp_path, caplog):
+    data = make_instance()
+    client.stored(data)
+    (blob,) = instances()
+    blob.unlink()
+    answer = client.get(f"/{path_of(data)}", RAW)
+    assert answer.status_code == 503
+    assert "dicomweb-server check" in answer.json["Details"]
+    assert str(tmp_path) not in answer.get_data(as_text=True)
+    assert blob.name in caplog.text
