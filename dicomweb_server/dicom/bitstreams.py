@@ -159,7 +159,7 @@ def _plain_jpeg(data: StreamBytes) -> ImageHeader:
 
 _JP2_SIGNATURE: Final = b"\0\0\0\x0cjP  "
 _RPCL: Final = 2
-_SIZ, _COD, _SOT = 0xFF51, 0xFF52, 0xFF90
+_SIZ, _CAP, _COD, _SOT = 0xFF51, 0xFF50, 0xFF52, 0xFF90
 _NEEDS_PART_15: Final = 0x4000  # of Rsiz (T.814, A.2)
 _LOSSY_METHODS: Final = ("ISO_15444_1", "ISO_15444_15")
 """What the wavelet 9-7 lost (T.800, table A.20), without and with Part 15 (PS3.3, C.7.6.1.1.5)."""
@@ -180,6 +180,11 @@ def _jpeg_2000(
     if len(size) < 39 or len(coding) < 10:
         raise DicomError("The markers SIZ and COD of the JPEG 2000 image are too short.")
     capabilities, width, height, left, top = unpack_from(">H4I", size)
+    if capabilities & _NEEDS_PART_15 and not high_throughput and _CAP not in segments:
+        raise DicomError(
+            "The marker SIZ of the JPEG 2000 image is damaged: it asks for Part 15, whose marker "
+            "CAP is not there."
+        )
     if bool(capabilities & _NEEDS_PART_15) != high_throughput:
         found, kind = ("HTJ2K", "image/jphc") if not high_throughput else ("J2K", "image/jp2")
         raise DicomError(f"The JPEG 2000 image is {found}: {kind} is its media type.")

@@ -11,7 +11,8 @@ from dicomweb_server.ps318.errors import BadRequest
 
 _UID = re.compile(r"[0-9]+(?:\.[0-9]+)*\Z")
 _LONGEST_UID: Final = 64
-_LARGEST_FRAME: Final = 2**31 - 1
+_MOST_DIGITS: Final = 1000
+"""Of a frame number: no object has so many frames, but whether it has is not asked here."""
 _SAFE: Final = ":@!$&'()*+,;=~"  # what RFC 3986 lets stand in a segment
 
 
@@ -92,9 +93,9 @@ def parse_frame_list(text: str) -> tuple[int, ...]:
     numbers = list[int]()
     for item in text.split(","):
         digits = item.strip()
-        usable = digits.isascii() and digits.isdigit() and len(digits) <= 10
+        usable = digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS
         number = int(digits) if usable else 0
-        if not 1 <= number <= _LARGEST_FRAME:
+        if number < 1:
             raise BadRequest(
                 f"{item[:40]!r} in the frame list is not a frame number;"
                 " possible are numbers from 1, separated by commas."

@@ -8,10 +8,11 @@ from struct import pack
 import imagecodecs
 import numpy as np
 import pydicom
+import pydicom.data
 import pytest
 from dicomweb_codecs_imagecodecs import ImagecodecsCodec
 from pydicom.encaps import generate_frames
-from pydicom.pixels import get_decoder
+from pydicom.pixels import convert_color_space, get_decoder, pixel_array
 
 from dicomweb_server.imaging import Image, ImageFormat
 from dicomweb_server.interfaces.codecs import CodecError
@@ -400,3 +401,48 @@ def test_a_cut_image_is_not_reduced_either(codec):
     made = codec.encode(ramp(make_format(12, rows=100, columns=100)), J2K)
     with pytest.raises(CodecError):
         codec.decode(made.frame[:-100], J2K, made.format, reduce=1)
+
+
+# --- what is lossy -------------------------------------------------------------------------
+
+LOST = {"50": (1, 50), "51": (1, 50), "81": (0.5, 1), "91": (1, 4), "112": (1, 50), "203": (1, 4)}
+"""Mean and largest difference in percent of the range, as docs/transfer-syntaxes.md tells."""
+PICTURES = (
+    *("CT_small.dcm", "MR_small.dcm", "J2K_pixelrep_mismatch.dcm"),
+    *("examples_overlay.dcm", "examples_ybr_color.dcm", "examples_rgb_color.dcm"),
+)
+
+
+def picture_of(name):
+    data_set = pydicom.dcmread(pydicom.data.get_testdata_file(name))
+    array = np.ascontiguousarray(pixel_array(data_set, index=0))
+    samples = 3 if array.ndim == 3 else 1
+    form = ImageFormat(
+        *array.shape[:2],
+        samples=samples,
+        allocated=data_set.BitsAllocated,
+        stored=data_set.BitsStored,
+        high_bit=data_set.HighBit,
+        signed=bool(data_set.PixelRepresentation),
+        photometric="RGB" if samples == 3 else "MONOCHROME2",
+    )
+    return Image(array, form)
+
+
+@pytest.mark.parametrize("number", LOST)
+def test_what_is_lost_is_what_the_manual_says(codec, number):
+    syntax = FAMILY + number
+    pictures = [picture_of(name) for name in PICTURES]
+    possible = [picture for picture in pictures if codec.can_encode(syntax, picture.format)]
+    assert possible
+    for picture in possible:
+        made = codec.encode(picture, syntax, quality=90)
+        back = codec.decode(made.frame, syntax, made.format)
+        pixels = back.pixels
+        if back.format.photometric.startswith("YBR_FULL"):
+            pixels = convert_color_space(pixels, "YBR_FULL", "RGB")
+        lost = np.abs(pixels.astype(float) - picture.pixels) * 100 / np.ptp(picture.pixels)
+        mean, largest = LOST[number]
+        assert lost.mean() <= mean
+        assert lost.max() <= largest
+        assert len(made.frame) * 4 < picture.pixels.nbytes
