@@ -236,6 +236,8 @@ class LingeringThreadWorker(ThreadWorker):  # type: ignore[misc]
             return False
         if conn.parser.unreader.buf.getvalue():
             return True
-        poller = select.poll()
-        poller.register(conn.sock, select.POLLIN)
+        poller = getattr(conn, "lingering", None)
+        if poller is None:
+            poller = conn.lingering = select.poll()
+            poller.register(conn.sock, select.POLLIN)
         return bool(poller.poll(LINGER_MILLISECONDS))

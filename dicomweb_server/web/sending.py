@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from gunicorn.http.wsgi import Response
 from gunicorn.util import http_date
 
+_OF_ONE_ANSWER = frozenset({"content-length", "upgrade", "x-request-id"})
+_MOST_PLAIN = 2048
+_plain: set[tuple[str, str]] = set()
+"""Headers that are sent as they are."""
 _JOINED = 1 << 14
 """Bytes of a body that are copied to stand behind their head; more go by themselves."""
 
@@ -40,6 +45,21 @@ class JoinedResponse(Response):  # type: ignore[misc]
         lines.append("\r\n")
         self._head = "".join(lines).encode("latin-1")
         self.headers_sent = True
+
+    def process_headers(self, headers: Iterable[tuple[str, str]]) -> None:
+        """Take headers over; those that were found plain before are not examined again."""
+        for header in headers:
+            if header in _plain:
+                self.headers.append(header)
+                continue
+            count = len(self.headers)
+            super().process_headers([header])
+            # Its length, and what is of the connection alone, mean more than their text.
+            kept = self.headers[count:]
+            if kept == [header] and header[0].lower() not in _OF_ONE_ANSWER:
+                if len(_plain) >= _MOST_PLAIN:
+                    _plain.clear()
+                _plain.add(header)
 
     def default_headers(self) -> list[str]:
         """The lines that every answer begins with; the date is the same for a second."""

@@ -246,20 +246,29 @@ class Database:
 
     def state(self) -> Hashable:
         """A value that is another one after every commit, and never one of before again."""
-        with self.translated():
-            if not self.kind.state_of_connection:
-                return self.fetch(self._state)[0][0], self._generation
+        if not self.kind.state_of_connection:
+            return self.fetch(self._state)[0][0], self._generation
+        try:  # and no context manager: this is asked before an answer is sent again
             engine = self.engine
             with self._watching:
-                if self._watch is None:
-                    self._watch = _Session(engine, self.kind, None)
-                    self._generation += 1
-                try:
-                    return self._generation, self._state.rows(self._watch.cursor)[0][0]
-                except self.kind.driver_error():
-                    self._watch.close()
-                    self._watch = None
-                    raise
+                return self._watched(engine)
+        except Exception as error:
+            told = self._told(error)
+            if told is None:
+                raise
+            raise told from error
+
+    def _watched(self, engine: Engine) -> Hashable:
+        """What the one connection tells that is kept open for it."""
+        if self._watch is None:
+            self._watch = _Session(engine, self.kind, None)
+            self._generation += 1
+        try:
+            return self._generation, self._watch.cursor.query(self.kind.state, ())[0][0]
+        except self.kind.driver_error():
+            self._watch.close()
+            self._watch = None
+            raise
 
     # --- writing ---------------------------------------------------------------------------
 

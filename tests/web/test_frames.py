@@ -102,8 +102,16 @@ def test_without_a_list_all_frames_come(client, stored):
 
 @pytest.mark.parametrize(
     ("text", "status"),
-    [("0", 400), ("-1", 400), ("x", 400), ("1,", 400), ("4", 404), ("1,9", 404), ("1.5", 400)]
-    + [("9" * 40, 404)],
+    [
+        ("0", 400),
+        ("-1", 400),
+        ("x", 400),
+        ("1,", 400),
+        ("4", 404),
+        ("1,9", 404),
+        ("1.5", 400),
+        ("9" * 40, 404),
+    ],
 )
 def test_frames_that_cannot_be(client, stored, text, status):
     path, _ = stored()
