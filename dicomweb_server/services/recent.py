@@ -34,6 +34,15 @@ class Recent(Generic[K, V]):
             self._kept.move_to_end(key)
             return found[0]
 
+    def clear(self) -> None:
+        """Keep nothing."""
+        with self._lock:
+            self._kept.clear()
+            self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
     def put(self, key: K, value: V) -> None:
         """Keep a value; those that were not used for longest go."""
         size = self._size_of(value)

@@ -156,8 +156,9 @@ class RepeatedAnswers:
         self._listeners = listeners
         self._silence = context.config[REQUEST_TIMEOUT]
         self._limit = context.config[REPEATED_ANSWERS] * _MIB
-        self._answers: Recent[Key, Answer] = Recent(self._limit, lambda answer: answer.size)
+        self.answers: Recent[Key, Answer] = Recent(self._limit, lambda answer: answer.size)
         self._noticed = _Noticed()
+        self._of: Hashable = None
         self._on = self._limit > 0
 
     def stop(self, why: str) -> None:
@@ -172,18 +173,22 @@ class RepeatedAnswers:
             return self._inner(environ, start_response)
         began = time.perf_counter()
         key = _key(environ)
-        known = self._answers.get(key)
+        known = self.answers.get(key)
         if known is None and not self._noticed.again(key):
             return self._inner(environ, start_response)
         # Before the answer is made: what is committed meanwhile must make it one of the past.
         state = self._state()
         if state is None:
             return self._inner(environ, start_response)
+        if state != self._of:
+            # None of them will be sent again, and some may be of what was deleted.
+            self._of = state
+            self.answers.clear()
         if known is not None and known.state == state:
             with suppress(OSError, WrongSize):
                 body = known.body(environ)
                 return self._again(known, body, environ, start_response, began)
-        taking = _Taking(self._limit // _PART, state, lambda answer: self._answers.put(key, answer))
+        taking = _Taking(self._limit // _PART, state, lambda answer: self.answers.put(key, answer))
         environ[RECORDING], environ[_TAKING] = taking.recording, taking
         return self._inner(environ, start_response)
 

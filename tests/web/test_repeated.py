@@ -14,6 +14,7 @@ from dicomweb_server.interfaces.auth import Action, Authenticator, Identity
 from dicomweb_server.testing.apps import context_of, temporary_app
 from dicomweb_server.testing.dicom import make_instance, multipart_body
 from dicomweb_server.web.logs import JsonFormatter
+from dicomweb_server.web.repeated import install_repeated
 
 STUDY = "/dicom-web/studies/1.1"
 ONE = f"{STUDY}/series/1.1.1/instances/1.1.1.1"
@@ -369,6 +370,26 @@ def test_large_answers_are_made_anew(archive, calls):
     calls.clear()
     assert [ask(archive, "/dicom-web/instances") for _ in range(4)] == [(200, 199)] * 4
     assert len(calls) == 4
+
+
+def test_what_was_deleted_does_not_stay_in_memory(tmp_path, monkeypatch):
+    made = []
+
+    def install(*args):
+        made.append(install_repeated(*args))
+        return made[-1]
+
+    monkeypatch.setattr("dicomweb_server.web.app.install_repeated", install)
+    with temporary_app(tmp_path) as app:
+        client = app.test_client()
+        store(client, file())
+        for path in (ONE, f"{STUDY}/metadata", "/dicom-web/studies"):
+            for _ in range(3):
+                client.get(path, buffered=True)
+        assert len(made[0].answers) == 3
+        client.delete(STUDY)
+        client.get("/dicom-web/studies")
+        assert len(made[0].answers) == 1
 
 
 def test_what_broke_off_is_not_kept():
