@@ -7,7 +7,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -348,10 +348,18 @@ class Database:
 
         Row keys, revisions and the log of changes take theirs from this one sequence.
         """
-        found = _NEXT.rows(cursor, {"count": count})
-        if not found:
+        return self.allocated(cursor, _NEXT.rows(cursor, self.allocation(count)[1]), count)
+
+    @staticmethod
+    def allocation(count: int) -> tuple[Prepared, Mapping[str, Any]]:
+        """What `allocate` asks, for who asks it together with something else."""
+        return _NEXT, {"count": count}
+
+    def allocated(self, cursor: Cursor, rows: Sequence[Row], count: int) -> int:
+        """What `allocate` returns, of the rows that were found."""
+        if not rows:
             self.require_here(cursor)
-        return int(found[0][0]) - count + 1
+        return int(rows[0][0]) - count + 1
 
     def require_here(self, cursor: Cursor) -> None:
         """Raise `Trouble` if everything was moved to another database."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Executable
 from sqlalchemy.engine.interfaces import Dialect
@@ -125,6 +125,8 @@ class Prepared:
 class Cursor:
     """The driver's cursor, and the dialect that statements are compiled for."""
 
+    far: ClassVar[bool] = False
+    """Whether each question is a way to another process, so that one more in the same is cheap."""
     __slots__ = ("dialect", "raw")
 
     def __init__(self, raw: Any, dialect: Dialect) -> None:

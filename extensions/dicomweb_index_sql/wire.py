@@ -54,6 +54,7 @@ def _parameter(value: Any) -> tuple[bytes | None, int]:
 class WireCursor(Cursor):
     """Runs statements on a connection that is in autocommit mode and ours alone."""
 
+    far = True
     __slots__ = ("_names", "_prepared", "_queued", "_results", "_ticket", "_writer", "connection")
 
     def __init__(self, connection: psycopg.Connection[Any], dialect: Dialect) -> None:

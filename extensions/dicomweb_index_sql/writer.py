@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Table
 
 from dicomweb_index_sql import answers
 from dicomweb_index_sql.columns import BY_TAG, clean, column_values, of_level
 from dicomweb_index_sql.database import Database
 from dicomweb_index_sql.extras import LEVELS, NO_EXTRAS, Extras
-from dicomweb_index_sql.prepared import Cursor, Prepared
-from dicomweb_index_sql.schema import (
-    instances,
-    patients,
-    series,
-    studies,
-)
+from dicomweb_index_sql.loading import Parent, Row, load
+from dicomweb_index_sql.prepared import Cursor
 from dicomweb_index_sql.statements import (
     ARRIVAL,
     DELETE_DETAILS,
@@ -28,8 +21,6 @@ from dicomweb_index_sql.statements import (
     FIRST,
     INSERT,
     UPDATE,
-    chunks,
-    lookup,
     write_log,
 )
 from dicomweb_server.dicom import OrthancIds, orthanc_ids
@@ -45,8 +36,6 @@ from dicomweb_server.interfaces.index import (
 from dicomweb_server.ps318.attributes import MODALITY, available_transfer_syntaxes
 from dicomweb_server.ps318.query_model import QueryLevel
 
-Row = dict[str, Any]
-
 
 def ids_of(new: NewInstance) -> OrthancIds:
     """The Orthanc identifiers of an instance and its parents."""
@@ -59,15 +48,6 @@ def compress(header: bytes) -> bytes:
     return zlib.compress(header, 1)
 
 
-@dataclass
-class _Parent:
-    """The row of a study or series; `fresh` ones are inserted, `changed` ones written."""
-
-    row: Row
-    fresh: bool
-    changed: bool = False
-
-
 class BatchWriter:
     """One batch inside of one transaction."""
 
@@ -78,8 +58,8 @@ class BatchWriter:
         self.extra_rows: dict[tuple[int, int], list[Row]] = {}
         self.outdated: set[tuple[int, int]] = set()
         self.patients: dict[str, Row] = {}
-        self.studies: dict[str, _Parent] = {}
-        self.series: dict[str, _Parent] = {}
+        self.studies: dict[str, Parent] = {}
+        self.series: dict[str, Parent] = {}
         self.known: dict[str, Row] = {}
         self.new_rows: dict[str, Row] = {}
         self.new_details: dict[str, Row] = {}
@@ -102,8 +82,9 @@ class BatchWriter:
     def add(self, batch: Sequence[tuple[NewInstance, Overwrite]]) -> list[Added]:
         """Index everything; one `Added` for each, in order."""
         ids = [ids_of(new) for new, _ in batch]
-        self._load(ids)
-        self._next = self.database.allocate(self.cursor, 8 * len(batch) + 1)
+        found, self._next = load(self.database, self.cursor, ids, 8 * len(batch) + 1)
+        self.known, self.patients = found.instances, found.patients
+        self.studies, self.series = found.studies, found.series
         self.revision = self._next_number()
         results = [
             self._one(new, overwrite, known)
@@ -117,36 +98,6 @@ class BatchWriter:
         number = self._next
         self._next += 1
         return number
-
-    def _load(self, ids: Sequence[OrthancIds]) -> None:
-        """What the database has of these instances and their parents."""
-        found = self._select(
-            {instances: {i.instance for i in ids}, studies: {i.study for i in ids}}
-        )
-        self.known = {row["orthanc_id"]: row for row in found[instances]}
-        self.studies = {r["orthanc_id"]: _Parent(r, fresh=False) for r in found[studies]}
-        known = self.studies.keys()
-        # A new study has no series, and a known one has its patient.
-        of_known = {i.series for i in ids if i.study in known}
-        found = self._select(
-            {series: of_known, patients: {i.patient for i in ids if i.study not in known}}
-        )
-        self.series = {row["orthanc_id"]: _Parent(row, fresh=False) for row in found[series]}
-        self.patients = {row["orthanc_id"]: row for row in found[patients]}
-
-    def _select(self, wanted: Mapping[Table, set[str]]) -> dict[Table, list[Row]]:
-        """The rows of each table that have the given identifiers."""
-        asked = [(table, part) for table, ids in wanted.items() for part in chunks(sorted(ids))]
-        found: dict[Table, list[Row]] = {table: [] for table in wanted}
-        looked = [lookup(table.name, len(part)) for table, part in asked]
-        runs = [
-            (statement, {f"id{i}": part[min(i, len(part) - 1)] for i in range(size)})
-            for (_, statement, size), (_, part) in zip(looked, asked, strict=True)
-        ]
-        pages = Prepared.gather(self.cursor, runs)
-        for (table, _), (names, _, _), rows in zip(asked, looked, pages, strict=True):
-            found[table] += [dict(zip(names, row, strict=True)) for row in rows]
-        return found
 
     def _one(self, new: NewInstance, overwrite: Overwrite, ids: OrthancIds) -> Added:
         known = self.known.get(ids.instance)
@@ -205,9 +156,7 @@ class BatchWriter:
             self.replaced_details[ids.instance] = detail
         self.log.append(("NewInstance", "Instance", ids.instance))
 
-    def _refresh_parents(
-        self, known: Row, new: NewInstance, study: _Parent, parent: _Parent
-    ) -> None:
+    def _refresh_parents(self, known: Row, new: NewInstance, study: Parent, parent: Parent) -> None:
         """A parent takes its attributes from its first instance: that may be the one replaced."""
         if self._is_first(known, "series_row", parent):
             before = parent.row["modality"]
@@ -222,14 +171,14 @@ class BatchWriter:
                 study.row["sop_classes"] = []
                 study.row["modalities"] = _with([], _modality(new))
 
-    def _describe(self, parent: _Parent, values: Row, study: _Parent) -> None:
+    def _describe(self, parent: Parent, values: Row, study: Parent) -> None:
         if values["attributes"] != parent.row["attributes"]:
             self.parent_sets.clear()
             if study.row["instance_count"] > 1:
                 self.renewed.add(study.row["id"])
         parent.row |= values
 
-    def _is_first(self, known: Row, column: str, parent: _Parent) -> bool:
+    def _is_first(self, known: Row, column: str, parent: Parent) -> bool:
         """Whether no instance of a study or series was stored before one."""
         if parent.row["instance_count"] == 1:
             return True
@@ -255,7 +204,7 @@ class BatchWriter:
             self.log.append(("NewPatient", "Patient", ids.patient))
         return row
 
-    def _study(self, new: NewInstance, ids: OrthancIds) -> _Parent:
+    def _study(self, new: NewInstance, ids: OrthancIds) -> Parent:
         study = self.studies.get(ids.study)
         if study is None:
             row = self._study_values(new) | {
@@ -269,12 +218,12 @@ class BatchWriter:
                 "size": 0,
                 "extras": self.extras.signature,
             }
-            study = self.studies[ids.study] = _Parent(row, fresh=True)
+            study = self.studies[ids.study] = Parent(row, fresh=True)
             self._keep_extras(QueryLevel.STUDY, row["id"], new, study)
             self.log.append(("NewStudy", "Study", ids.study))
         return study
 
-    def _series(self, new: NewInstance, ids: OrthancIds, study: _Parent) -> _Parent:
+    def _series(self, new: NewInstance, ids: OrthancIds, study: Parent) -> Parent:
         parent = self.series.get(ids.series)
         if parent is None:
             row = self._series_values(new) | {
@@ -284,7 +233,7 @@ class BatchWriter:
                 "instance_count": 0,
                 "size": 0,
             }
-            parent = self.series[ids.series] = _Parent(row, fresh=True)
+            parent = self.series[ids.series] = Parent(row, fresh=True)
             self._keep_extras(QueryLevel.SERIES, row["id"], new, study)
             study.row["series_count"] += 1
             study.row["modalities"] = _with(study.row["modalities"], _modality(new))
@@ -301,23 +250,21 @@ class BatchWriter:
 
     # --- attributes without columns --------------------------------------------------------
 
-    def _keep_extras(self, level: QueryLevel, row: int, new: NewInstance, study: _Parent) -> None:
+    def _keep_extras(self, level: QueryLevel, row: int, new: NewInstance, study: Parent) -> None:
         if study.row["extras"] != self.extras.signature:
             study.row["extras"] = ""  # what is kept of the study is not all of one kind any more
         if self.extras:
             kept = list(self.extras.rows(level, row, new.parsed.attributes))
             self.extra_rows[LEVELS[level], row] = kept
 
-    def _replace_extras(
-        self, level: QueryLevel, row: int, new: NewInstance, study: _Parent
-    ) -> None:
+    def _replace_extras(self, level: QueryLevel, row: int, new: NewInstance, study: Parent) -> None:
         self.outdated.add((LEVELS[level], row))
         self._keep_extras(level, row, new, study)
 
     # --- rows of instances -----------------------------------------------------------------
 
     def _instance_row(
-        self, new: NewInstance, ids: OrthancIds, study: _Parent, parent: _Parent
+        self, new: NewInstance, ids: OrthancIds, study: Parent, parent: Parent
     ) -> Row:
         parsed = new.parsed
         parents = self.parent_sets.get(ids.series)
