@@ -121,6 +121,37 @@ def test_what_was_stored_is_found_by_every_worker_at_once(shared):
         assert {answer.content for answer in answers} == {data}
 
 
+def test_who_asks_again_and_again_sees_all_that_was_answered_before(server):
+    study, stored, ended = "1.1", [0], threading.Event()
+    paths = (f"studies/{study}/metadata", f"instances?StudyInstanceUID={study}")
+
+    def ask(path):
+        """Numbers of instances: how many were promised before, seen, and begun after that."""
+        seen = []
+        with httpx.Client(timeout=60) as client:
+            while not ended.is_set():
+                before = stored[0]
+                answer = client.get(f"{server.url}{path}")
+                count = len(answer.json()) if answer.status_code == 200 else 0
+                seen.append((before, count, stored[0] + 1))
+        return seen
+
+    def write(_path):
+        with httpx.Client(timeout=60) as client:
+            for number in range(1, 31):
+                data = make_instance(StudyInstanceUID=study, SOPInstanceUID=f"1.1.1.{number}")
+                assert store(server, data, client=client).status_code == 200
+                stored[0] = number
+                ended.wait(0.02)
+        ended.set()
+        return []
+
+    *seen, _ = together(lambda job: job[0](job[1]), [(ask, p) for p in paths * 2] + [(write, "")])
+    found = [each for asked in seen for each in asked]
+    assert len(found) > 60
+    assert [each for each in found if not each[0] <= each[1] <= each[2]] == []
+
+
 def test_many_clients_store_and_read_at_once(server):
     def work(number):
         with httpx.Client(timeout=60) as client:
