@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -86,9 +86,11 @@ Piece = bytes | LocalFile
 class _Reader:
     """Files go out like everything else."""
 
-    def together(self) -> AbstractContextManager[None]:
+    def hold(self) -> None:
         """Nothing is to be held back."""
-        return nullcontext()
+
+    def release(self) -> None:
+        """Nothing was held back."""
 
     def send(self, piece: LocalFile) -> Iterator[bytes]:
         """The bytes of a file."""
@@ -104,21 +106,23 @@ class _Kernel:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+        self._held = False
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """What is sent within goes out in full packets: the client wakes up once for it."""
-        if self._connection.family not in (socket.AF_INET, socket.AF_INET6):
-            yield
-            return
-        self._hold(True)
-        try:
-            yield
-        finally:
-            self._hold(False)
+    def hold(self) -> None:
+        """From now on only full packets go out: the client wakes up once for what belongs together.
 
-    def _hold(self, held: bool) -> None:
-        self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, held)
+        What is slow to come is held back for 200 ms at most (tcp(7), TCP_CORK).
+        """
+        if not self._held and self._connection.family in (socket.AF_INET, socket.AF_INET6):
+            self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, True)
+            self._held = True
+
+    def release(self) -> None:
+        """Send what was held back."""
+        if self._held:
+            self._held = False
+            with suppress(OSError):  # of a connection that broke
+                self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, False)
 
     def send(self, piece: LocalFile) -> Iterator[bytes]:
         """Send a file; nothing is left to be sent. Raises OSError if it is shorter than it was."""
@@ -143,11 +147,19 @@ def sender(environ: Mapping[str, Any], length: int | None) -> _Reader | _Kernel:
 
 def coalesced(pieces: Iterable[Piece], way: _Reader | _Kernel) -> Iterator[bytes]:
     """Small pieces joined: each that goes out costs a system call, and each join a copy."""
+    try:
+        yield from _coalesced(pieces, way)
+    finally:
+        way.release()
+
+
+def _coalesced(pieces: Iterable[Piece], way: _Reader | _Kernel) -> Iterator[bytes]:
     pending: list[bytes] = []
     size = 0
     for piece in pieces:
         if isinstance(piece, LocalFile):
-            with piece.file, way.together():
+            with piece.file:
+                way.hold()
                 # Even if it is empty: gunicorn sends the head of the answer for it.
                 yield b"".join(pending)
                 pending, size = [], 0
