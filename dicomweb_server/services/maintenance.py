@@ -60,9 +60,11 @@ class Maintenance:
         contradictions = self._index.verify(repair=repair)
         unread = self._index.undescribed()
         left = [p for ref in unread if (p := self._read_again(ref, options))] if repair else []
+        if repair and contradictions:
+            left += self._index.verify()
         lost = list(self._lost(digests=digests))
         young, old = self._orphans(repair=repair)
-        problems = [*contradictions, *left, *lost]
+        problems = list(dict.fromkeys((*contradictions, *left, *lost)))
         problems += [f"{ref.storage}: what was read from {ref.key} is lost" for ref in unread]
         problems += [f"{ref.storage}: {ref.key} belongs to no instance" for ref in old]
         unresolved = len(lost) + len(left)

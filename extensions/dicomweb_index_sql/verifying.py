@@ -12,7 +12,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Table, Text, cast, func, select, update
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    LargeBinary,
+    Table,
+    func,
+    select,
+    type_coerce,
+    update,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from dicomweb_index_sql import answers
 from dicomweb_index_sql.database import Database, cursor_of
@@ -20,6 +32,7 @@ from dicomweb_index_sql.extras import Extras
 from dicomweb_index_sql.maintenance import recount, study_counts
 from dicomweb_index_sql.renewal import describe_anew, renew_answers
 from dicomweb_index_sql.schema import details, instances, series, studies
+from dicomweb_index_sql.soundness import is_behind, misplaced, set_sequence
 from dicomweb_index_sql.statements import write_changes
 from dicomweb_index_sql.writer import columns_of
 from dicomweb_server.interfaces.index import BlobRef
@@ -43,13 +56,23 @@ class _Findings:
     )
     answered: set[int] = field(default_factory=set)
     """Rows of studies below which something is out of date."""
+    behind: bool = False
+    misplaced: bool = False
 
 
 def verify(database: Database, extras: Extras, *, repair: bool) -> list[str]:
-    """Sentences about every row that is wrong; mends them if asked."""
+    """Sentences about every row that is wrong; mends them if asked.
+
+    Where instances have lost their parents nothing is mended: what seems to be without instances
+    may be theirs.
+    """
     found = database.read(_look, snapshot=True)
 
     def mend(connection: Connection) -> None:
+        if found.behind:
+            set_sequence(connection)
+        if found.misplaced:
+            return
         log: list[tuple[str, str, str]] = []
         _mend(connection, found, extras)
         recount(database, connection, found.counted["series"], found.counted["studies"], log)
@@ -73,6 +96,12 @@ def _mend(connection: Connection, found: _Findings, extras: Extras) -> None:
 
 def _look(connection: Connection) -> _Findings:
     found = _Findings()
+    if is_behind(connection):
+        found.behind = True
+        found.sentences.append("the sequence of numbers is lost, or behind those that are in use")
+    lost = list(misplaced(connection))
+    found.misplaced = bool(lost)
+    found.sentences += lost
     for row in map(_plain, connection.execute(_as_text(studies))):
         _study(connection, row, found)
     counted = (
@@ -80,13 +109,13 @@ def _look(connection: Connection) -> _Findings:
         .group_by(instances.c.series_row)
         .subquery()
     )
-    statement = select(series, counted.c.counted).join_from(
+    statement = select(*map(_readable, series.c), counted.c.counted).join_from(
         series, counted, series.c.id == counted.c.series_row, isouter=True
     )
     for row in map(_plain, connection.execute(statement)):
         _series(row, found)
     for row in _instances(connection):
-        if _json(row.answer) is None:
+        if _object(row.answer) is None:
             found.sentences.append(f"instance {row.orthanc_id}: its ready answer cannot be read")
             found.answered.add(row.study_row)
     return found
@@ -97,8 +126,33 @@ def _plain(row: Any) -> Mapping[str, Any]:
 
 
 def _as_text(table: Table) -> Any:
-    columns = (cast(c, Text).label(c.name) if c.name in _LISTS else c for c in table.c)
-    return select(*columns)
+    return select(*map(_readable, table.c))
+
+
+def _readable(column: Column[Any]) -> Any:
+    """A column in a form that can be read whatever SQLite has in it."""
+    if isinstance(column.type, JSON | LargeBinary):
+        return type_coerce(_Raw(column), LargeBinary).label(column.name)
+    return column
+
+
+class _Raw(FunctionElement[Any]):
+    """The bytes of a value; on PostgreSQL, where JSON is always right, what it is."""
+
+    inherit_cache = True
+    name = "raw"
+
+
+@compiles(_Raw, "sqlite")
+def _raw_of_sqlite(element: _Raw, compiler: Any, **more: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **more)} AS BLOB)"
+
+
+@compiles(_Raw)
+def _raw_elsewhere(element: _Raw, compiler: Any, **more: Any) -> str:
+    (column,) = element.clauses
+    text = compiler.process(column, **more)
+    return f"convert_to(CAST({text} AS TEXT), 'UTF8')" if isinstance(column.type, JSON) else text
 
 
 def _study(connection: Connection, row: Mapping[str, Any], found: _Findings) -> None:
@@ -116,7 +170,7 @@ def _study(connection: Connection, row: Mapping[str, Any], found: _Findings) -> 
         else:
             continue
         found.counted["studies"].add(row["id"])
-    answer = _json(row["answer"])
+    answer = _object(row["answer"])
     count = {"Value": [actual["instance_count"]], "vr": "IS"}
     if answer is None or answer.get("00201208") != count or _disagrees(answer, row):
         found.sentences.append(f"{about}: its ready answer is out of date")
@@ -132,7 +186,7 @@ def _series(row: Mapping[str, Any], found: _Findings) -> None:
         found.sentences.append(
             f"{about} says it has {row['instance_count']} instances, it has {row['counted'] or 0}"
         )
-    answer = _json(row["answer"])
+    answer = _object(row["answer"])
     if answer is None or _disagrees(answer, row):
         found.counted["series"].add(row["id"])
         found.sentences.append(f"{about}: its ready answer is out of date")
@@ -142,7 +196,7 @@ def _is_described(
     row: Mapping[str, Any], table: Table, level: QueryLevel, about: str, found: _Findings
 ) -> bool:
     """Whether the columns of a study or series tell what its attributes do."""
-    attributes = _json(row["attributes"])
+    attributes = _object(row["attributes"])
     if attributes is None:
         found.sentences.append(f"{about}: its attributes cannot be read")
     else:
@@ -157,7 +211,7 @@ def _is_described(
 
 def _disagrees(answer: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     """Whether an answer has another value than the attributes that it was made of."""
-    attributes = _json(row["attributes"]) or {}
+    attributes = _object(row["attributes"]) or {}
     return any(tag in answer and answer[tag] != value for tag, value in attributes.items())
 
 
@@ -174,10 +228,10 @@ def undescribed(database: Database) -> list[BlobRef]:
 
 
 def _is_read(row: Any) -> bool:
-    if row.header is None or not isinstance(_json(row.located), list):
+    if not isinstance(row.header, bytes) or not isinstance(_json(row.located), list):
         return False
     try:
-        return _json(zlib.decompress(row.header)) is not None
+        return _object(zlib.decompress(row.header)) is not None
     except zlib.error:
         return False
 
@@ -186,11 +240,11 @@ def _instances(connection: Connection, *, with_details: bool = False) -> Iterato
     columns = instances.c
     statement = select(
         *(columns.id, columns.orthanc_id, columns.study_row),
-        *(columns.storage, columns.blob, columns.answer),
+        *(columns.storage, columns.blob, _readable(columns.answer)),
     )
     if with_details:
         statement = statement.add_columns(
-            details.c.header, cast(details.c.located, Text).label("located")
+            _readable(details.c.header), _readable(details.c.located)
         ).join_from(instances, details, details.c.instance_row == columns.id, isouter=True)
     last = 0
     while True:
@@ -205,10 +259,16 @@ def _instances(connection: Connection, *, with_details: bool = False) -> Iterato
 
 def _json(text: bytes | str | None) -> Any:
     """What a JSON text holds; None if it is none. Raw 0x1F stands for the base URL in answers."""
-    if text is None:
+    if not isinstance(text, bytes | str):
         return None
     raw = text.encode() if isinstance(text, str) else bytes(text)
     try:
         return orjson.loads(raw.replace(answers.BASE_URL, b""))
     except orjson.JSONDecodeError:
         return None
+
+
+def _object(text: bytes | str | None) -> Any:
+    """What `_json` finds, if it is an object."""
+    found = _json(text)
+    return found if isinstance(found, dict) else None

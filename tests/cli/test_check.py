@@ -12,6 +12,7 @@ from dicomweb_server.testing.apps import temporary_app
 from dicomweb_server.testing.dicom import make_instance, make_study, path_of
 from tests.conftest import Client
 
+TABLES = ("patients", "studies", "series", "instances", "details")
 DAMAGE = [
     "DELETE FROM details",
     "UPDATE details SET header = x'00'",
@@ -33,6 +34,26 @@ DAMAGE = [
     "UPDATE series SET answer = x'00'",
     "UPDATE series SET instance_count = 9",
     "UPDATE instances SET answer = x'00'",
+    # What no program of ours would write, but a damaged disk may leave behind.
+    "UPDATE details SET header = ''",
+    "UPDATE details SET located = x'00ff8081'",
+    "UPDATE studies SET modalities = x'00ff8081'",
+    "UPDATE studies SET answer = -5",
+    "UPDATE instances SET answer = 9007199254740993",
+    "DELETE FROM counters",
+    "UPDATE counters SET value = 1 WHERE name = 'sequence'",
+    "UPDATE counters SET value = 'x' WHERE name = 'sequence'",
+]
+LOST = [
+    "UPDATE studies SET id = 9007199254740993 WHERE id = (SELECT MIN(id) FROM studies)",
+    "UPDATE instances SET series_row = 'garbage' WHERE id = (SELECT MIN(id) FROM instances)",
+    "UPDATE instances SET sop_uid = '' WHERE id = (SELECT MIN(id) FROM instances)",
+    "UPDATE instances SET orthanc_id = 'x' WHERE id = (SELECT MIN(id) FROM instances)",
+    "UPDATE series SET series_uid = '1.2' WHERE id = (SELECT MIN(id) FROM series)",
+    "UPDATE series SET orthanc_id = 'x' WHERE id = (SELECT MIN(id) FROM series)",
+    "UPDATE studies SET study_uid = '1.2' WHERE id = (SELECT MIN(id) FROM studies)",
+    "UPDATE patients SET patient_id = 'x' WHERE id = (SELECT MIN(id) FROM patients)",
+    "DELETE FROM patients",
 ]
 
 
@@ -90,3 +111,27 @@ def test_what_cannot_be_read_again_stays_a_finding(archive):
     assert done.exit_code == 1
     assert "cannot be read again" in done.output
     assert call(config).exit_code == 1
+
+
+@pytest.mark.parametrize("statement", LOST)
+def test_instances_without_their_parents_are_told_of_and_can_be_read_anew(archive, statement):
+    config, database, seen = archive
+    before = seen()
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute(statement).rowcount > 0
+        connection.commit()
+        counts = [tuple(connection.execute(f"SELECT COUNT(*) FROM {t}")) for t in TABLES]
+    for options in ((), ("--repair",), ()):
+        found = call(config, *options)
+        assert found.exit_code == 1
+        assert "reindex" in found.output
+        assert "unexpected" not in found.output
+        assert "(mended)" not in found.output
+    with closing(sqlite3.connect(database)) as connection:
+        assert [tuple(connection.execute(f"SELECT COUNT(*) FROM {t}")) for t in TABLES] == counts
+    database.unlink()
+    for path in database.parent.glob("index.sqlite-*"):
+        path.unlink()
+    assert CliRunner().invoke(cli, ["--config", str(config), "reindex"]).exit_code == 0
+    assert call(config).exit_code == 0
+    assert sorted(map(json.dumps, seen()[0])) == sorted(map(json.dumps, before[0]))
