@@ -41,7 +41,7 @@ from dicomweb_server.web.app import (
     read_configuration,
     read_early,
 )
-from dicomweb_server.web.logs import formatter
+from dicomweb_server.web.logs import OwnHandler, formatter
 
 log = logging.getLogger(__name__)
 
@@ -87,8 +87,13 @@ def configure_logging(level: str, packages: Iterable[str] = (), kind: str = "tex
     # None of our forms names them, and to find them out is a third of a message.
     logging.logThreads = logging.logMultiprocessing = False
     logging._srcfile = None  # as the documentation of logging says
-    handler = logging.StreamHandler(sys.stderr)
+    handler = OwnHandler(sys.stderr)
     handler.setFormatter(formatter(kind))
+    # Of all others, whose loggers have no handler: extensions at the start, libraries ever.
+    root = logging.getLogger()
+    for former in [each for each in root.handlers if isinstance(each, OwnHandler)]:
+        root.removeHandler(former)
+    root.addHandler(handler)
     for name in {"dicomweb_server", *packages}:
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]

@@ -24,6 +24,7 @@ from dicomweb_server.cli.serve import serve
 from dicomweb_server.cli.shared import extensions_of, opened
 from dicomweb_server.context import COMMAND_KEY
 from dicomweb_server.launch import EXPECTED, TRACEBACK, reason
+from dicomweb_server.web.logs import OwnHandler
 
 _CLICKS_OWN = (click.ClickException, click.Abort, click.exceptions.Exit)
 
@@ -120,7 +121,9 @@ def cli() -> None:
     Without --config, the file that DICOMWEB_SERVER_CONFIG names is used, else config.json in the
     current folder, else the defaults.
     """
-    logging.basicConfig(format="%(levelname)s: %(message)s")
+    handler = OwnHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
 
 
 def _core_commands() -> Iterable[click.Command]:

@@ -77,7 +77,7 @@ def serve(chosen: Path | None, trace_hooks: bool, end_with_input: bool) -> None:
         # The application looks for its configuration here, as under plain gunicorn.
         os.environ["DICOMWEB_SERVER_CONFIG"] = str(chosen.absolute())
     # What can be told before the fork is told here, once and not by each worker.
-    with opened(None, quiet=True, working=False) as context:
+    with opened(None, quiet=True) as context:
         check_access(context)
         check_addresses(context.config)
         config = context.config

@@ -6,12 +6,16 @@ import logging
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 from flask import g, has_request_context
 
 _TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class OwnHandler(logging.StreamHandler[TextIO]):
+    """What this program set up, and may replace."""
 
 
 class JsonFormatter(logging.Formatter):

@@ -157,3 +157,24 @@ def test_warnings_come_once_and_the_address_when_it_is_open(folder):
     log = (folder / "log").read_text()
     assert log.count("HttpPrt") == 1
     assert log.count("alice") == 1
+
+
+def test_every_message_of_a_json_log_is_json(folder):
+    config = {"LogFormat": "json", "RegisteredUsers": {"alice": "sesame"}}
+    configured(folder, config | {"AuthenticationEnabled": True})
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dicomweb_server", "serve"],
+            cwd=folder,
+            env=os.environ | {"DICOMWEB_SERVER_CONFIG": "config.json"},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        process.stdout.readline()
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    messages = [json.loads(line) for line in (folder / "log").read_text().splitlines()]
+    assert any("alice" in each["message"] for each in messages)

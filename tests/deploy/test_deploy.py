@@ -242,7 +242,10 @@ def test_commands_have_the_configuration_and_the_secrets_of_the_service(tmp_path
     program.write_text('#!/bin/sh\nenv\nfor each in "$@"; do echo "<$each>"; done\nid -un\n')
     program.chmod(0o755)
     (tmp_path / "etc").mkdir()
-    (tmp_path / "etc" / "environment").write_text(f"# secrets\nDICOMWEB_PASSWORD={secret}\n")
+    (tmp_path / "etc" / "environment").write_text(
+        f"# secrets\nDICOMWEB_PASSWORD={secret}\n; more\n  INDENTED=1 \n"
+        'DOUBLE="two words"\nSINGLE=\'a "b"\'\nHALF="x\nLAST=end'
+    )
     user = run(["id", "-un"]).stdout.strip()
     text = (DEPLOY / "dicomweb-server").read_text()
     for name, here in (("/etc/dicomweb", "etc"), ("/opt/dicomweb", "opt")):
@@ -252,6 +255,7 @@ def test_commands_have_the_configuration_and_the_secrets_of_the_service(tmp_path
     wrapper.write_text(text.replace("runuser -u dicomweb", f"runuser -u {user}"))
     lines = run(["sh", str(wrapper), "import", "a b", "c"]).stdout.splitlines()
     assert f"DICOMWEB_PASSWORD={secret}" in lines
+    assert {"INDENTED=1", "DOUBLE=two words", 'SINGLE=a "b"', 'HALF="x', "LAST=end"} <= {*lines}
     assert f"DICOMWEB_SERVER_CONFIG={tmp_path}/etc/config.json" in lines
     assert lines[-4:] == ["<import>", "<a b>", "<c>", user]
     own = run(["sh", str(wrapper)], env={**os.environ, "DICOMWEB_SERVER_CONFIG": "/own.json"})
