@@ -43,7 +43,6 @@ _PART = 16
 """The part of all memory for answers that one of them may take."""
 _EACH = 4096
 """Bytes that an answer takes beside its pieces, about."""
-_NOTED = 4096
 _BLOCK = 1 << 18
 
 
@@ -88,24 +87,6 @@ def _opened(pieces: Kept) -> list[Piece]:
                 each.file.close()
         raise
     return opened
-
-
-class _Noticed:
-    """Tells what was asked before; it forgets what is long ago."""
-
-    def __init__(self) -> None:
-        self._new: set[int] = set()
-        self._old: set[int] = set()
-
-    def again(self, key: Key) -> bool:
-        """Whether it was asked before; it is now."""
-        number = hash(key)
-        if number in self._new:
-            return True
-        if len(self._new) >= _NOTED:
-            self._old, self._new = self._new, set()
-        self._new.add(number)
-        return number in self._old
 
 
 class _Taking:
@@ -157,7 +138,6 @@ class RepeatedAnswers:
         self._silence = context.config[REQUEST_TIMEOUT]
         self._limit = context.config[REPEATED_ANSWERS] * _MIB
         self.answers: Recent[Key, Answer] = Recent(self._limit, lambda answer: answer.size)
-        self._noticed = _Noticed()
         self._of: Hashable = None
         self._on = self._limit > 0
 
@@ -173,9 +153,6 @@ class RepeatedAnswers:
             return self._inner(environ, start_response)
         began = time.perf_counter()
         key = _key(environ)
-        known = self.answers.get(key)
-        if known is None and not self._noticed.again(key):
-            return self._inner(environ, start_response)
         # Before the answer is made: what is committed meanwhile must make it one of the past.
         state = self._state()
         if state is None:
@@ -184,6 +161,7 @@ class RepeatedAnswers:
             # None of them will be sent again, and some may be of what was deleted.
             self._of = state
             self.answers.clear()
+        known = self.answers.get(key)
         if known is not None and known.state == state:
             with suppress(OSError, WrongSize):
                 body = known.body(environ)

@@ -101,22 +101,26 @@ def parts(answer):
 
 
 @pytest.mark.parametrize(("path", "headers"), PLACES)
-def test_the_third_answer_is_the_second_one(archive, calls, path, headers):
-    first, second, third, fourth = (
-        archive.get(path, headers=headers, buffered=True) for _ in range(4)
-    )
+def test_the_second_answer_is_the_first_one(archive, calls, path, headers):
+    if "anonymize" in path:  # the first one of all makes the key of its pseudonyms
+        archive.get(path, headers=headers, buffered=True)
+        calls.clear()
+    first, second, third = (archive.get(path, headers=headers, buffered=True) for _ in range(3))
     assert first.status_code in (200, 206), first.data
-    assert parts(first) == parts(second)
-    assert told(second) == told(third) == told(fourth)
-    assert len(calls) == 2
+    assert told(first) == told(second) == told(third)
+    assert len(calls) == 1
+    store(archive, make_instance(StudyInstanceUID="9.9"))
+    archive.delete("/dicom-web/studies/9.9")
+    assert parts(archive.get(path, headers=headers, buffered=True)) == parts(first)
+    assert len(calls) == 4
 
 
 def test_not_modified_is_an_answer_too(archive, calls):
     tag = archive.get(f"{STUDY}/metadata").headers["ETag"]
     answers = [archive.get(f"{STUDY}/metadata", headers={"If-None-Match": tag}) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [304] * 3
-    assert told(answers[1]) == told(answers[2])
-    assert len(calls) == 3
+    assert told(answers[0]) == told(answers[1]) == told(answers[2])
+    assert len(calls) == 2
 
 
 # --- what has changed ----------------------------------------------------------------------
@@ -160,7 +164,6 @@ def test_an_answer_that_was_overtaken_is_not_kept(archive, monkeypatch, dicomweb
         store(archive, file(2))
         return page
 
-    archive.get("/dicom-web/instances")
     monkeypatch.setattr(type(service), "search", overtaken)
     assert ask(archive, "/dicom-web/instances") == (200, 1)
     monkeypatch.undo()
@@ -211,7 +214,7 @@ def test_nobody_gets_what_another_one_may_see(dicomweb_client, calls):
         assert client.get(path, auth=("bob", "other")).get_json() == []
         assert client.get(path, auth=("alice", "wrong")).status_code == 401
         assert client.get(path).status_code == 401
-    assert len(calls) == 4
+    assert len(calls) == 2
 
 
 class Ending(Authenticator):
