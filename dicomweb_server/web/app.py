@@ -175,6 +175,7 @@ def build_app(context: ServerContext) -> Flask:
     own = functions_of(app)
     _register_blueprints(app, context)
     context.extensions.call("prepare_app", app=app, context=context)
+    repeated.start(app)
     _let_them_see(app, own, repeated)
     install_listeners(app, listeners)
     if isinstance(context.extensions, TracedExtensions):

@@ -139,17 +139,26 @@ class RepeatedAnswers:
         self._limit = context.config[REPEATED_ANSWERS] * _MIB
         self.answers: Recent[Key, Answer] = Recent(self._limit, lambda answer: answer.size)
         self._of: Hashable = None
-        self._on = self._limit > 0
+        self._places: tuple[str, ...] = ()
+
+    def start(self, app: Flask) -> None:
+        """From now on answers are kept, of the routes that there are now."""
+        if self._limit:
+            rules = app.url_map.iter_rules()
+            views = ((rule.rule, app.view_functions[rule.endpoint]) for rule in rules)
+            # Probes, for example, must not wait for the index.
+            self._places = tuple({rule.partition("<")[0] for rule, v in views if is_repeatable(v)})
 
     def stop(self, why: str) -> None:
         """Make every answer anew."""
-        if self._on:
+        if self._places:
             log.info("no answer is kept to be sent again: %s", why)
-        self._on = False
+        self._places = ()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
-        if not self._on or environ["REQUEST_METHOD"] != "GET" or has_body(environ):
+        here = environ["REQUEST_METHOD"] == "GET" and environ["PATH_INFO"].startswith(self._places)
+        if not here or has_body(environ):
             return self._inner(environ, start_response)
         began = time.perf_counter()
         key = _key(environ)

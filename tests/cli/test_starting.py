@@ -135,8 +135,8 @@ def test_a_port_that_is_taken_is_not_announced(folder):
     assert "listens" not in done.stdout
 
 
-def test_warnings_come_once_and_the_address_when_it_is_open(folder):
-    config = {"IgnoreUnknownOptions": True, "HttpPrt": 1, "RegisteredUsers": {"alice": "sesame"}}
+def log_of_a_server(folder, config):
+    """What it logs, from its start to its end; it can be reached at the address it prints."""
     configured(folder, config)
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
@@ -154,27 +154,18 @@ def test_warnings_come_once_and_the_address_when_it_is_open(folder):
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
-    log = (folder / "log").read_text()
+    return (folder / "log").read_text()
+
+
+def test_warnings_come_once_and_the_address_when_it_is_open(folder):
+    config = {"IgnoreUnknownOptions": True, "HttpPrt": 1, "RegisteredUsers": {"alice": "sesame"}}
+    log = log_of_a_server(folder, config)
     assert log.count("HttpPrt") == 1
     assert log.count("alice") == 1
 
 
 def test_every_message_of_a_json_log_is_json(folder):
     config = {"LogFormat": "json", "RegisteredUsers": {"alice": "sesame"}}
-    configured(folder, config | {"AuthenticationEnabled": True})
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dicomweb_server", "serve"],
-            cwd=folder,
-            env=os.environ | {"DICOMWEB_SERVER_CONFIG": "config.json"},
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-    try:
-        process.stdout.readline()
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
-    messages = [json.loads(line) for line in (folder / "log").read_text().splitlines()]
-    assert any("alice" in each["message"] for each in messages)
+    log = log_of_a_server(folder, config | {"AuthenticationEnabled": True})
+    messages = [json.loads(line)["message"] for line in log.splitlines()]
+    assert any("alice" in message for message in messages)

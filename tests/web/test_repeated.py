@@ -358,6 +358,17 @@ def test_a_view_that_declares_nothing_is_called_each_time(tmp_path):
     assert answers == [b"0", b"1", b"2", b"3"]
 
 
+def test_probes_do_not_ask_the_index(archive, dicomweb_app, monkeypatch):
+    index = context_of(dicomweb_app).index
+    asked = []
+    monkeypatch.setattr(type(index), "state", lambda _self: asked.append(1))
+    for path in ("/health/live", "/metrics", "/dicom-web/", "/nowhere"):
+        archive.get(path)
+    assert asked == []
+    archive.get("/dicom-web/studies")
+    assert asked == [1]
+
+
 # --- how much is kept ----------------------------------------------------------------------
 
 
