@@ -157,7 +157,9 @@ class RepeatedAnswers:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
-        here = environ["REQUEST_METHOD"] == "GET" and environ["PATH_INFO"].startswith(self._places)
+        here = environ["REQUEST_METHOD"] == "GET" and environ.get("PATH_INFO", "").startswith(
+            self._places
+        )
         if not here or has_body(environ):
             return self._inner(environ, start_response)
         began = time.perf_counter()
