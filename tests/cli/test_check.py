@@ -47,12 +47,9 @@ DAMAGE = [
 LOST = [
     "UPDATE studies SET id = 9007199254740993 WHERE id = (SELECT MIN(id) FROM studies)",
     "UPDATE instances SET series_row = 'garbage' WHERE id = (SELECT MIN(id) FROM instances)",
-    "UPDATE instances SET sop_uid = '' WHERE id = (SELECT MIN(id) FROM instances)",
     "UPDATE instances SET orthanc_id = 'x' WHERE id = (SELECT MIN(id) FROM instances)",
     "UPDATE series SET series_uid = '1.2' WHERE id = (SELECT MIN(id) FROM series)",
-    "UPDATE series SET orthanc_id = 'x' WHERE id = (SELECT MIN(id) FROM series)",
     "UPDATE studies SET study_uid = '1.2' WHERE id = (SELECT MIN(id) FROM studies)",
-    "UPDATE patients SET patient_id = 'x' WHERE id = (SELECT MIN(id) FROM patients)",
     "DELETE FROM patients",
 ]
 
