@@ -92,12 +92,13 @@ class Encoder:
         """
         chain = (data_set,)
         for tag, element in _written(data_set, ()):
-            if not isinstance(element, RawDataElement) or element.value or not element.length:
+            left = isinstance(element, RawDataElement) and element.value is None
+            if not left or not element.length:
                 yield self._element(tag, element, chain)
                 continue
             place = Source(read, element.value_tell, element.value_tell + element.length)
             vr = self._vr(tag, element, chain)
-            if vr == "SQ" or element.length == UNDEFINED_LENGTH:
+            if vr == "SQ":
                 value = place.take(element.length)
                 yield self._raw(tag, element._replace(value=value), chain)
                 continue
